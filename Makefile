@@ -142,6 +142,10 @@ bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, laten
 bench-postgres: system $(VENV)/.dev ## both on one PostgreSQL, at 16 and 64 connections (6 minutes; BENCHFLAGS="--round-trip 0.5 --commit 1": a database that is further away)
 	$(BIN)/python -m tests.perf.postgres.bench $(BENCHFLAGS)
 
+.PHONY: bench-storm
+bench-storm: system $(VENV)/.dev ## what a node writes while another one revokes, in calm, and beside as much other work (2 minutes; BENCHFLAGS="--rate 1000": a thousand revocations a second)
+	$(BIN)/python -m tests.perf.postgres.storm $(BENCHFLAGS)
+
 .PHONY: bench-leases
 bench-leases: system $(VENV)/.dev ## a million leases, OpenBao beside: restart, memory, reads while 100,000 are revoked (10 minutes)
 	$(BIN)/python -m tests.perf.leases $(BENCHFLAGS)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Change, Check, Facts, ReadTx, Timer, Tx
+from vault.storage.protocol import Basis, Change, Check, ReadTx, Timer, Tx
 from vault.values.times import Millis
 
 T = TypeVar("T")
@@ -105,9 +105,9 @@ class _Transaction(_Reader):
         """See `Tx.before_commit`."""
         self._write.before_commit(check)
 
-    def rest_on(self, facts: Facts) -> None:
+    def rest_on(self, basis: Basis) -> bool:
         """See `Tx.rest_on`."""
-        self._write.rest_on(facts)
+        return self._write.rest_on(basis)
 
 
 class _Write:

@@ -44,11 +44,12 @@ from vault.framework.telemetry.log import Log
 from vault.idempotency import kept_answers
 from vault.mount.router import Barred, Router
 from vault.policy.gate import Gate
-from vault.refusals import UnaskedRefusals, lasting, raise_refusal, refusing_route, taken, to_refusal
+from vault.refusals import UnaskedRefusals, raise_refusal, refusing_route, taken, to_refusal
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
 from vault.storage.protocol import Conflict, UnfitPath
 from vault.token.authenticator import Authenticator
+from vault.token.basis import leave_to_commit
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
 _BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
@@ -326,8 +327,6 @@ class Pipeline:
         where = call.namespace.id
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core, found)
-            if not call.bound.route.access.factless:
-                core.transaction.rest_on(lambda epoch: lasting(self.stand(call, epoch)))
         if core.transaction.outdates:
             await self._follower.follow(core.transaction.committed)
         return raise_refusal(reply)
@@ -341,9 +340,11 @@ class Pipeline:
         await self.tell_create_from_update(call)
         if call.operation is not allowed and not unsettled:
             raise FactsChanged  # what the caller may do depends on whether there is something: it changed since
-        # 8. and 9. A refusal that keeps what it wrote gets its answer recorded as every refusal does.
-        result = found[0] if found else await self.invoke(call, core)
-        if found:
+        # 8. and 9., which the commit does where it can. A refusal that keeps what it wrote gets its answer recorded as every
+        # refusal does.
+        rests = leave_to_commit(call, core.transaction)
+        result = found[0] if found else await self.invoke(call, None if rests else core)
+        if found and not rests:
             await self.fence(call, core)
         if isinstance(result, RefusedReply):
             await self.release(call)

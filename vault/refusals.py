@@ -6,7 +6,7 @@ Who is refused before anybody is asked who calls is told of in the log alone.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +16,6 @@ from vault.barrier.stored import UpgradeUnderWay
 from vault.framework.call import BoundRoute, Call, Identity
 from vault.framework.errors import (
     Busy,
-    FactsChanged,
     Internal,
     Locked,
     Malformed,
@@ -138,12 +137,3 @@ async def taken(record: Taken) -> None:
     """Wait until a record is taken. Raises `Unavailable`."""
     if record is not None:
         await record
-
-
-async def lasting(facts: Awaitable[None]) -> bool:
-    """Whether what a call stands on is true, as what raises `FactsChanged` otherwise finds out."""
-    try:
-        await facts
-    except FactsChanged:
-        return False
-    return True

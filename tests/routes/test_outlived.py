@@ -18,7 +18,10 @@ from vault.storage.protocol import Tx
 from vault.token.model import TOKEN_KIND
 
 _TOKENS = "ns/root/token/id/"
-_POLICY = 'path "secret/*" { capabilities = ["create", "update"] }'
+_POLICY = """
+path "secret/*" { capabilities = ["create", "update"] }
+path "auth/token/create" { capabilities = ["update"] }
+"""
 
 
 class _House:
@@ -27,12 +30,21 @@ class _House:
     def __init__(self, application: Application, address: Address, patch: pytest.MonkeyPatch) -> None:
         self.application, self._address = application, address
         self.retries = 0
-        retry, commit = Pipeline.retry, Transaction.commit
+        retry = Pipeline.retry
         self._between: list[Callable[[Tx], Awaitable[None]]] = []
 
         async def counted(pipeline: Pipeline, *given: object) -> object:
             self.retries += 1
             return await retry(pipeline, *given)  # type: ignore[arg-type]  # as they came
+
+        patch.setattr(Pipeline, "retry", counted)
+        for end in (Transaction.commit, Transaction.confirm):
+            patch.setattr(Transaction, end.__name__, self._late(end))
+
+    def _late(
+        self, end: Callable[[Transaction], Awaitable[None]]
+    ) -> Callable[[Transaction], Awaitable[None]]:
+        """Return what revokes before that."""
 
         async def late(transaction: Transaction) -> None:
             if self._between:
@@ -40,10 +52,9 @@ class _House:
                 async with other.write() as tx:
                     await between(tx)
                 await other.close()
-            await commit(transaction)
+            await end(transaction)
 
-        patch.setattr(Pipeline, "retry", counted)
-        patch.setattr(Transaction, "commit", late)
+        return late
 
     def token(self) -> tuple[str, str]:
         """A new token, and what it is called in storage."""
@@ -59,20 +70,28 @@ class _House:
         found: list[str] = self.application.run(keys())
         return found
 
-    def write(self, path: str, token: str, revoked: str) -> int:
+    def child(self, token: str) -> str:
+        """A new token below another one."""
+        made = self.application.request("POST", "/v1/auth/token/create", {}, token=token)
+        child: str = made.json()["auth"]["client_token"]
+        return child
+
+    def write(self, path: str, token: str, revoked: str, body: object = None) -> int:
         """Write a secret; the token of that key is revoked between the handler and the commit. Return the status."""
 
         async def revoke(tx: Tx) -> None:
             await tx.delete(_TOKENS + revoked)
             await tx.invalidate(TOKEN_KIND, revoked)
 
-        return self.write_before(path, token, revoke)
+        return self.write_before(path, token, revoke, body)
 
-    def write_before(self, path: str, token: str, between: Callable[[Tx], Awaitable[None]]) -> int:
+    def write_before(
+        self, path: str, token: str, between: Callable[[Tx], Awaitable[None]], body: object = None
+    ) -> int:
         """Write a secret; another node commits something between the handler and the commit. Return the status."""
         self._between, self.retries = [between], 0
         status = self.application.request(
-            "POST", f"/v1/secret/data/{path}", {"data": {"a": 1}}, token=token
+            "POST", f"/v1/secret/data/{path}", body or {"data": {"a": 1}}, token=token
         ).status
         assert not self._between
         return status
@@ -98,6 +117,26 @@ def test_a_write_by_a_token_that_is_revoked_meanwhile_is_refused(house: _House) 
     assert house.write("refused", token, own) == 403
     assert house.retries == 1
     assert house.application.request("GET", "/v1/secret/data/refused", token="root").status == 404
+
+
+def test_a_write_by_a_token_below_one_that_is_revoked_meanwhile_is_refused(house: _House) -> None:
+    """What a token hangs on is not in the transaction, and the node is not told of it either: the commit finds it out."""
+    grandparent, above = house.token()
+    parent = house.child(grandparent)
+    child = house.child(parent)
+    assert house.write("inherited", child, above) == 403
+    assert house.retries == 1
+    assert house.application.request("GET", "/v1/secret/data/inherited", token="root").status == 404
+
+
+def test_a_refusal_is_by_what_is_so_when_it_is_given(house: _House) -> None:
+    (token, own), (_, other) = house.token(), house.token()
+    assert house.write("kept", token, "") == 200
+    body = {"data": {"a": 2}, "options": {"cas": 7}}
+    assert house.write("kept", token, other, body) == 400
+    assert house.retries == 0
+    assert house.write("kept", token, own, body) == 403
+    assert house.retries == 1
 
 
 async def mount(tx: Tx) -> None:

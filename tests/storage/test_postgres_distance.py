@@ -119,6 +119,7 @@ def test_what_may_not_come_first_waits_for_what_is_under_way(
 ) -> None:
     async def story() -> None:
         one, other = node(), node()
+        await put(one, "before", untrue="facts")  # so that there is an epoch to rest on
         async with held(one, other) as begin:
             begin(until_done(one, *first))
             await until(lambda: bool(_sent(one)))

@@ -193,6 +193,8 @@ class Identity:
     """Whether it serves one request only: nothing can end with it, so it can own nothing."""
     held: bool = False
     """Whether a cache has it and drops it as soon as it is no longer true; that cache clears this then."""
+    hooks: tuple[TokenKey, ...] = ()
+    """Of one that is `held`, the keys of all that it hangs on, its own first: it is true until one of these is not."""
     namespace: Namespace = ROOT
     """The namespace of the credential: its policies come from here, and it can act here and below only."""
     entity: EntityState | None = field(default=None, repr=False)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below, refuse_unfit
-from vault.storage.protocol import Change, Check, Facts, Node, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.protocol import Basis, Change, Check, Node, ReadTx, StorageFailure, Timer, Tx
 from vault.values.times import Millis, time_after
 
 KEPT_CHANGES: Final = 10_000
@@ -194,8 +194,10 @@ class _Transaction(_Reader):
         """See `Tx.before_commit`."""
         self._checks[check] = None
 
-    def rest_on(self, facts: Facts) -> None:
+    def rest_on(self, basis: Basis) -> bool:
         """See `Tx.rest_on`: no epoch is newer than a transaction's."""
+        del basis
+        return False
 
     def commit(self) -> None:
         """Apply everything, or raise and apply nothing."""

@@ -7,7 +7,7 @@ never knows how deep it stands.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -23,8 +23,6 @@ LONGEST_PATH: Final = 2600
 """Bytes of a path, or of kind and key of a timer or a change: PostgreSQL's index takes hardly more."""
 
 
-Facts = Callable[[int], Awaitable[bool]]
-"""Whether what a transaction rests on, beside what it read in it, is true at an epoch too."""
 Check = Callable[[], None]
 """Has the last word before a commit; a `CommitRefused` that it raises undoes what was to be committed."""
 
@@ -48,6 +46,21 @@ class Change(msgspec.Struct, frozen=True):
     epoch: int
     kind: str
     key: str
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """What a transaction rests on beside what it reads: facts that were true at `epoch`.
+
+    They are at a later one too, if all that changed since are facts of one kind under other keys than these.
+    """
+
+    epoch: int
+    kind: str
+    keys: Sequence[str]
+
+    def outlasts(self, kind: str, key: str) -> bool:
+        """Whether it is as it was where the fact (`kind`, `key`) became untrue."""
+        return kind == self.kind and key not in self.keys
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,10 +150,11 @@ class Tx(ReadTx, Protocol):
         """
         ...
 
-    def rest_on(self, facts: Facts) -> None:
-        """Have `facts` asked, where only a newer epoch keeps this transaction from its commit, whether they are true at that.
+    def rest_on(self, basis: Basis) -> bool:
+        """Have the commit make sure that what this transaction rests on is true then too, whatever epoch its statements see.
 
-        Where they are it is committed at that epoch, and need not run again. A storage that has no use for that ignores it.
+        Return whether it will. A storage where nobody else commits meanwhile has no use for that: it does nothing, and the
+        epoch of the statements says the same.
         """
         ...
 

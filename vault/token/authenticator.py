@@ -175,7 +175,7 @@ class ServiceTokens:
             if len(self._digests) > 2 * self._most or len(self._family) > 4 * self._most:
                 await self._drop(None)
             self._cache.put(digest, identity)
-            identity.held = True
+            identity.held, identity.hooks = True, (key, *keys.above)
             self._digests[key] = digest
             self._family.join(key, keys.above)
             if entry.entity:

@@ -16,7 +16,7 @@ from vault.framework.call import Call
 from vault.framework.errors import VaultError
 from vault.framework.reply import Reply
 from vault.framework.telemetry.trace import CURRENT, Trace
-from vault.storage.protocol import Check, Facts, ReadTx, Storage, Timer, Tx
+from vault.storage.protocol import Basis, Check, ReadTx, Storage, Timer, Tx
 from vault.values.times import Millis
 
 
@@ -126,8 +126,8 @@ class _Transaction(_Reader):
     def before_commit(self, check: Check) -> None:
         self._tx.before_commit(check)
 
-    def rest_on(self, facts: Facts) -> None:
-        self._tx.rest_on(facts)
+    def rest_on(self, basis: Basis) -> bool:
+        return self._tx.rest_on(basis)
 
 
 class _OpenWrite:

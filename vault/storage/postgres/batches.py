@@ -43,7 +43,13 @@ class Batch:
         """Who wrote a path last."""
         self.timers: dict[tuple[str, str], Unit] = {}
         self.reads: set[str] = set()
+        self.untrue: dict[tuple[str, str], None] = {}
+        """Facts, by kind and key, that are untrue after it."""
         self.closed = False
+
+    def takes(self, unit: Unit) -> bool:
+        """Whether a unit may be committed with these, after them: nothing that they make untrue is what it rests on."""
+        return not self.closed and (not self.untrue or unit.outlasts(self.untrue))
 
     def add(self, unit: Unit) -> None:
         """Take a unit along: in one group with those that it read from, or whose writes it replaces."""
@@ -60,7 +66,7 @@ class Batch:
                 if each.group in joined:
                     each.group = unit.group
         self._note(unit)
-        self.closed = bool(unit.untrue) or len(self.units) >= _TOGETHER or unit.full
+        self.closed = len(self.units) >= _TOGETHER or unit.full
 
     def _note(self, unit: Unit) -> None:
         for path in unit.rows:
@@ -70,9 +76,10 @@ class Batch:
         self.rows.update(dict.fromkeys(unit.rows, unit))
         self.timers.update(dict.fromkeys(unit.timers, unit))
         self.reads.update(unit.seen)
+        self.untrue.update(unit.untrue)
 
     def apart(self, other: Batch) -> bool:
-        """Whether it is all the same which of two commits first: neither touches what the other changes."""
+        """Whether it is all the same which of two commits first: neither touches what the other changes, nor rests on it."""
         return (
             self.rows.keys().isdisjoint(other.rows)
             and self.timers.keys().isdisjoint(other.timers)
@@ -82,7 +89,8 @@ class Batch:
 
     def _undisturbed(self, other: Batch) -> bool:
         return self.reads.isdisjoint(other.rows) and not any(
-            unit.untrue or unit.covers(other.rows) for unit in self.units
+            unit.covers(other.rows) or (other.untrue and not unit.outlasts(other.untrue))
+            for unit in self.units
         )
 
     def drop_lost(self) -> list[Unit]:
@@ -94,7 +102,7 @@ class Batch:
         }
         doomed = [unit for unit in self.units if unit.group in groups]
         self.units = [unit for unit in self.units if unit.group not in groups]
-        self.rows, self.timers, self.reads = {}, {}, set()
+        self.rows, self.timers, self.reads, self.untrue = {}, {}, set(), {}
         for unit in self.units:
             unit.replaced.clear()
             self._note(unit)
@@ -151,11 +159,16 @@ class Batches:
 
         Raises `Conflict` where that is known at once.
         """
-        if not unit.writes and unit.asked and len(unit.seen) + len(unit.ranges) <= 1:
+        if (
+            not unit.writes
+            and unit.asked
+            and unit.true_at == unit.epoch
+            and len(unit.seen) + len(unit.ranges) <= 1
+        ):
             ask_all([unit])
             return None
         self._refuse_stale(unit)
-        if not self._waiting or self._waiting[-1].closed:
+        if not self._waiting or not self._waiting[-1].takes(unit):
             self._waiting.append(Batch())
         self._waiting[-1].add(unit)
         loop = asyncio.get_running_loop()
@@ -209,7 +222,7 @@ class Batches:
 
     def _refuse_stale(self, unit: Unit) -> None:
         """Raise `Conflict` where it is known here already that a unit read what is not so any more."""
-        if 0 < unit.epoch < self._database.epoch:
+        if unit.basis is None and 0 < unit.epoch < self._database.epoch:
             raise self.lose(unit, "what this transaction rests on became untrue")
         for path, source in unit.seen.items():
             if isinstance(source, Unit) and (source.lost or path in source.replaced):
@@ -340,11 +353,21 @@ def arguments(batch: Batch, database: Database) -> Iterable[object]:
     ]
     ranges = [(unit.group, *seen) for unit in units for seen in unit.ranges]
     untrue = [(unit.group, *what) for unit in units for what in unit.untrue]
-    epochs = [(unit.group, database.newest_of(unit.epoch)) for unit in units if unit.epoch or unit.asked]
+    epochs = [
+        (unit.group, database.newest_of(unit.true_at), None if unit.basis is None else unit.basis.kind)
+        for unit in units
+        if unit.epoch or unit.asked or unit.basis is not None
+    ]
+    keys = [(unit.group, key) for unit in units if unit.basis is not None for key in unit.basis.keys]
+    unit_numbers, unit_epochs, spared = zip(*epochs, strict=True) if epochs else ((),) * 3
     yield batch.id
     yield 1 + secrets.randbelow(_LONGEST_STEP)
-    for table, width in ((epochs, 2), (reads, 3), (ranges, 5), (rows, 4), (timers, 5), (untrue, 3)):
+    yield unit_numbers
+    yield unit_epochs
+    for table, width in ((reads, 3), (ranges, 5), (rows, 4), (timers, 5), (untrue, 3)):
         yield from zip(*table, strict=True) if table else ((),) * width
+    yield spared
+    yield from zip(*keys, strict=True) if keys else ((),) * 2
 
 
 def _value(unit: Unit, path: str) -> tuple[bytes | None, uuid.UUID | None]:

@@ -44,7 +44,8 @@ NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 CLAIM: Final = "SELECT * FROM coffre.claim($1, $2, $3)"
 COMMIT: Final = """
     SELECT * FROM coffre.commit_batch(
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+        $25, $26, $27
     )
 """
 SETTLE: Final = "SELECT * FROM coffre.settle_batch($1)"

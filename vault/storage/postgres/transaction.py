@@ -18,12 +18,10 @@ from vault.storage.postgres.reads import (
     storable,
 )
 from vault.storage.postgres.unit import Unit, merged
-from vault.storage.protocol import LONG, Check, Conflict, Facts, StorageFailure, Timer
+from vault.storage.protocol import LONG, Basis, Check, Conflict, StorageFailure, Timer
 
 _LARGEST: Final = 1 << 63
 """PostgreSQL's integers lie between this and its negative."""
-_RENEWALS: Final = 8
-"""How often a transaction is sent again because facts changed that are not its own."""
 _FEW: Final = 1024
 """Rows that are removed one by one; of a folder with more, the turn is taken first."""
 
@@ -102,8 +100,10 @@ class Statements:
         """See `Tx.before_commit`."""
         self.unit.checks[check] = None
 
-    def rest_on(self, facts: Facts) -> None:
+    def rest_on(self, basis: Basis) -> bool:
         """See `Tx.rest_on`. In the turn no epoch is newer."""
+        del basis
+        return False
 
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
@@ -120,12 +120,11 @@ class Transaction(Statements):
         self._batches = batches
         self._read: dict[str, bytes | None] = {}
         self._line: str | None = None
-        self._facts: Facts | None = None
-        self._renewals = _RENEWALS
 
-    def rest_on(self, facts: Facts) -> None:
+    def rest_on(self, basis: Basis) -> bool:
         """See `Tx.rest_on`."""
-        self._facts = facts
+        self.unit.basis = basis
+        return True
 
     @property
     def epoch(self) -> int:
@@ -252,40 +251,16 @@ class Transaction(Statements):
             await self._end()
 
     async def _end(self) -> None:
-        while True:
+        try:
             try:
-                try:
-                    durable = self._batches.commit(self.unit)
-                finally:
-                    self.leave()
-                if durable is not None:
-                    await durable
-            except Conflict:
-                if not await self._renewed():
-                    self._lanes.doubt(self.unit.seen)
-                    raise
-            else:
-                return
-
-    async def _renewed(self) -> bool:
-        """Whether it may be sent once more as it is, at the newest epoch: its own was older, and its facts are true at both.
-
-        What it read is compared then again. Not where it read what another one had not committed.
-        """
-        unit, newest = self.unit, self._database.epoch
-        if (
-            self._facts is None
-            or self._renewals == 0
-            or not 0 < unit.epoch < newest
-            or self._database.newest_of(unit.epoch) < 0
-            or unit.parts
-            or any(isinstance(source, Unit) for source in unit.seen.values())
-            or not await self._facts(newest)
-        ):
-            return False
-        self._renewals -= 1
-        unit.renew(newest)
-        return True
+                durable = self._batches.commit(self.unit)
+            finally:
+                self.leave()
+            if durable is not None:
+                await durable
+        except Conflict:
+            self._lanes.doubt(self.unit.seen)
+            raise
 
     def leave(self) -> None:
         """Let others have the row that this one stood in line for."""
@@ -294,7 +269,6 @@ class Transaction(Statements):
             self._line = None
 
     def end(self) -> None:
-        """Refuse whatever is still tried, and lead to nobody's call any more (SL-58)."""
+        """Refuse whatever is still tried."""
         self.leave()
-        self._facts = None
         super().end()

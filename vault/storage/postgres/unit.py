@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from vault.storage.postgres.lanes import Range
-from vault.storage.protocol import Check, Timer
+from vault.storage.protocol import Basis, Check, Timer
 
 _MOST: Final = 1024
 _HEAVIEST: Final = 4 << 20
@@ -25,6 +25,8 @@ class Unit:
         self.epoch = epoch
         self.asked = False
         """Whether a statement saw the epoch, so that it is no guess."""
+        self.basis: Basis | None = None
+        """What it rests on beside what was seen, instead of nothing having become untrue since its epoch."""
         self.rows: dict[str, bytes | None] = {}
         self.timers: dict[tuple[str, str], Timer | None] = {}
         self.untrue: dict[tuple[str, str], None] = {}
@@ -52,6 +54,17 @@ class Unit:
         return bool(self.rows or self.timers or self.untrue)
 
     @property
+    def true_at(self) -> int:
+        """The epoch at which what it rests on was true; 0 where it rests on nothing."""
+        return self.epoch if self.basis is None else self.basis.epoch
+
+    def outlasts(self, untrue: Iterable[tuple[str, str]]) -> bool:
+        """Whether it may commit after these facts, by kind and key, became untrue."""
+        if self.basis is None:
+            return not (self.epoch or self.asked) or not any(untrue)
+        return all(self.basis.outlasts(*fact) for fact in untrue)
+
+    @property
     def full(self) -> bool:
         """Whether it is more than should wait in memory."""
         return (
@@ -69,11 +82,6 @@ class Unit:
             self._long_bytes += len(value or b"")
         else:
             self._bytes += len(value or b"")
-
-    def renew(self, epoch: int) -> None:
-        """Forget that it lost: it is to be committed at another epoch, at once."""
-        self.epoch, self.lost = epoch, False
-        self.replaced.clear()
 
     def forget(self) -> None:
         """Write nothing, and ask nobody before that."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from vault.storage.order import end_of, is_text, refuse_unfit
-from vault.storage.protocol import Check, Facts, StorageFailure, Timer
+from vault.storage.protocol import Basis, Check, StorageFailure, Timer
 from vault.storage.sqlite.database import Connection
 from vault.storage.sqlite.group_commit import GroupCommit
 from vault.storage.sqlite.pending_writes import PendingWrites
@@ -207,8 +207,10 @@ class Transaction(RememberingReader):
         """See `Tx.before_commit`."""
         self._group.open.checks[check] = None
 
-    def rest_on(self, facts: Facts) -> None:
+    def rest_on(self, basis: Basis) -> bool:
         """See `Tx.rest_on`: no epoch is newer than a transaction's."""
+        del basis
+        return False
 
     async def claim(self, now: Millis, limit: int, *, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`."""
