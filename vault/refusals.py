@@ -66,8 +66,9 @@ def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
         return Unavailable(str(error))
     if isinstance(error, StorageFailure | BarrierFailure | SealFailure):
         log.crash("core", "storage, barrier or seal failed", error, request_id=call.id)
-        told = _UNKNOWN if isinstance(error, OutcomeUnknown) else "internal error"
-        return Unavailable(told, detail=type(error).__name__)
+        if isinstance(error, OutcomeUnknown):
+            return Unavailable(_UNKNOWN, detail=type(error).__name__)
+        return Unavailable(detail=type(error).__name__)
     log.crash("core", "a request met a defect", error, request_id=call.id)
     return Internal(detail=type(error).__name__)
 

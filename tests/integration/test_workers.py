@@ -369,15 +369,17 @@ def test_nothing_that_was_acknowledged_is_lost_whoever_is_killed_or_stands_still
             else:
                 os.kill(pair.pids()[turn % 2], signal.SIGSTOP if turn % 10 in {2, 5} else signal.SIGKILL)
         pair.settled()
-    finally:
         ended.set()
         for writer in writers:
             writer.join()
-    with server.client() as client:
-        for name, (version, number) in kept.items():
-            found = do(client, "GET", f"secret/data/{name}")["data"]
-            assert found["metadata"]["version"] >= version
-            assert found["data"]["n"] >= number or found["metadata"]["version"] > version
-    assert all(b"may have been done" in body for body in refused), refused[:3]
-    assert server.stop() == 0
+        with server.client() as client:
+            for name, (version, number) in kept.items():
+                found = do(client, "GET", f"secret/data/{name}")["data"]
+                assert found["metadata"]["version"] >= version
+                assert found["data"]["n"] >= number or found["metadata"]["version"] > version
+        assert all(b"may have been done" in body for body in refused), refused[:3]
+    finally:
+        ended.set()
+        code = server.stop()
+    assert code == 0
     check_recorded(receipts, tmp_path / "log")
