@@ -112,8 +112,9 @@ def test_what_is_proven_and_what_is_warned_of(place: Place) -> None:
 
 
 def test_standbys_are_told_apart_by_whether_commits_wait_for_them(tmp_path: Path) -> None:
-    with started() as cluster, cluster.standby():
+    with started() as cluster, cluster.standby() as standby:
         place = Place(cluster, tmp_path)
+        cluster.wait_for(standby)
         assert place.typed("init", "-owner=owner")[0] == 0
 
         def standbys() -> tuple[str, str]:

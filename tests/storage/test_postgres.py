@@ -292,6 +292,7 @@ def test_neither_a_write_nor_a_refusal_rests_on_a_row_that_was_guessed_wrong(
     database: Callable[[], PostgresStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "_RECENT", 60)
+    monkeypatch.setattr(lanes, "_BRIEF", 60)  # so long the second time: it was wrong before
 
     async def story() -> None:
         one, other = database(), database()
