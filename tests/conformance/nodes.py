@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from tests.conformance.servers import CoffreServer, OpenBaoServer, Server, WorkersServer
+from tests.conformance.servers import CoffreServer, MemoryServer, OpenBaoServer, Server, WorkersServer
 from tests.nodes import prepared, stanza
 from tests.pooler import pooler
 from tests.postgres import Cluster, started
@@ -97,5 +97,6 @@ class NodesServer(_Node):
 
 
 KINDS: dict[str, type[Server]] = {
-    kind.kind: kind for kind in (OpenBaoServer, CoffreServer, WorkersServer, PostgresServer, NodesServer)
+    kind.kind: kind
+    for kind in (OpenBaoServer, CoffreServer, MemoryServer, WorkersServer, PostgresServer, NodesServer)
 }

@@ -198,6 +198,15 @@ class CoffreServer(Server):
         return f'storage "sqlite" {{\n  path = "{self.directory}/vault.db"\n}}'
 
 
+class MemoryServer(CoffreServer):
+    """Our server in memory, but where the storage has to outlive a restart."""
+
+    kind = "coffre-memory"
+
+    def _storage(self) -> str:
+        return super()._storage() if self._lasting else 'storage "inmem" {}'
+
+
 class WorkersServer(CoffreServer):
     """Our server with two workers: each request has a connection of its own, which either may have accepted."""
 

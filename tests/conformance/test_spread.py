@@ -64,6 +64,15 @@ def test_two_workers_answer_like_the_reference_to_everything(workers: Pair) -> N
 
 
 @pytest.mark.soak
+def test_a_memory_answers_like_the_reference_to_everything() -> None:
+    servers = Pair("coffre-memory")
+    try:
+        assert problems(servers, SCENARIOS) == ""
+    finally:
+        servers.stop()
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["coffre-postgres", "coffre-nodes"])
 def test_nodes_answer_like_the_reference(kind: str) -> None:
     """One to everything, and two of two workers each, asked in turn, to what is not of one node."""
