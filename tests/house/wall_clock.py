@@ -40,7 +40,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/routes/registration_routes.py": "make_secret",
         "nhi/biscuit/routes/revocation_routes.py": "_shown _target destroy forget_workload revoke",
         "nhi/biscuit/issue/service.py": "_present look revoke",
-        "nhi/biscuit/credential/first_seen.py": "_grow _grown_tree _orphan note",
+        "nhi/biscuit/credential/first_seen.py": "_changes _grow _orphan note",
         "nhi/identity/entities/alias_routes.py": "_change",
         "nhi/identity/entities/identities.py": "_refreshed alias fresh",
         "nhi/identity/entities/entity_routes.py": "_write",

@@ -178,8 +178,20 @@ class Renderer:
         key = (self, allowed, granting)
         known = identity.cache.get(key)
         if not isinstance(known, bytes):
+            token, accessor = self._hashes(identity)
+            own = schema.encode(_without_empty({"client_token": token, "accessor": accessor}))
+            rest = self._shared_auth(identity, granting, allowed=allowed)
+            identity.cache[key] = known = b"%b,%b" % (own[:-1], rest[1:]) if len(own) > 2 else rest
+        return known
+
+    def _shared_auth(self, identity: Identity, granting: tuple[str, ...], *, allowed: bool) -> bytes:
+        """Return what a record says of a caller but for its token and accessor: encoded once for all that are alike."""
+        key = (self, "auth", allowed, granting)
+        known = None if identity.common is None else identity.common.get(key)
+        if not isinstance(known, bytes):
             known = schema.encode(self._identity(identity, granting, allowed=allowed))
-            identity.cache[key] = known
+            if identity.common is not None:
+                identity.common[key] = known
         return known
 
     def _hashes(self, identity: Identity) -> tuple[str, str]:
@@ -197,11 +209,8 @@ class Renderer:
         results: dict[str, object] = {"allowed": allowed}
         if policies:
             results["granting_policies"] = policies
-        token, accessor = self._hashes(identity)
         return _without_empty(
             {
-                "client_token": token,
-                "accessor": accessor,
                 "display_name": identity.display_name,
                 "policies": identity.all_policies,
                 "token_policies": identity.policies,
@@ -430,12 +439,12 @@ def _client_id(identity: Identity) -> bytes:
     """Name the caller across tokens: the entity, or a digest of the policies. So OpenBao counts clients."""
     if identity.entity_id:
         return schema.encode(identity.entity_id)
-    known = identity.cache.get("client_id")
+    known = identity.shared.get("client_id")
     if not isinstance(known, bytes):
         text = "\x7f".join(identity.policies) + "\0" + identity.namespace.id
         digest = hashlib.sha256(text.encode()).digest()
         known = schema.encode(base64.b64encode(digest).decode())
-        identity.cache["client_id"] = known
+        identity.shared["client_id"] = known
     return known
 
 

@@ -187,6 +187,8 @@ class Identity:
     """When a cache must authenticate it again, so that its use is noticed (ms since the epoch); 0 for never."""
     cache: dict[object, object] = field(default_factory=dict, repr=False)
     """Facts derived from this credential (compiled ACL, encoded audit parts). They are dropped together with it."""
+    common: dict[object, object] | None = field(default=None, repr=False)
+    """As `cache`, of what is the same for all chains that begin with one block; None for a credential of no such kind."""
     mark: object = field(default_factory=object, repr=False)
     """Identifies this object where a reference would keep it alive."""
     fleeting: bool = False
@@ -207,6 +209,11 @@ class Identity:
     """Of a Biscuit, the id of each of its blocks, the authority's first: what it made ends with any of them."""
     ancestor: str = ""
     """Of a token that was made with a Biscuit, the name under which that is kept; see `vault.token.ancestors`."""
+
+    @property
+    def shared(self) -> dict[object, object]:
+        """Where facts are kept that rest on neither the token's text nor its accessor."""
+        return self.cache if self.common is None else self.common
 
     @property
     def ends(self) -> Millis:

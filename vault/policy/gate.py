@@ -51,7 +51,7 @@ class Gate:
         facts = identity.entity.facts if identity.entity is not None else identity.template_facts
         acl, until = await self._policies.acl(core, namespace.id, identity.all_policies, now, facts)
         if core.epoch in (0, self._policies.epoch()):
-            identity.cache["acl"] = (generation, acl, until)
+            identity.shared["acl"] = (generation, acl, until)
         return acl
 
     async def acl_of(self, namespace: Namespace, names: tuple[str, ...], now: Millis) -> Acl:
@@ -61,7 +61,7 @@ class Gate:
         return acl
 
     def _cached_acl(self, identity: Identity, now: Millis) -> Acl | None:
-        known = identity.cache.get("acl")
+        known = identity.shared.get("acl")
         if (
             isinstance(known, tuple)
             and known[0] == self._policies.generation
@@ -73,7 +73,7 @@ class Gate:
 
     def until(self, identity: Identity) -> Millis:
         """Return when (ms) the ACL behind the decision on an identity ends; 0 for as long as the facts are true."""
-        known = identity.cache.get("acl")
+        known = identity.shared.get("acl")
         if not isinstance(known, tuple):
             return Millis(1)
         acl: Acl = known[1]
@@ -154,7 +154,7 @@ class Gate:
 def _decided_by(call: Call) -> tuple[Acl, str]:
     """Return the ACL of the last decision on a call, and the call's path as that ACL spells it."""
     identity = call.identity
-    known = identity.cache.get("acl") if identity is not None else None
+    known = identity.shared.get("acl") if identity is not None else None
     acl: Acl | None = known[1] if isinstance(known, tuple) else None
     path = seen_by(identity, call.namespace.path + call.path) if identity is not None else None
     if acl is None or path is None:

@@ -102,6 +102,7 @@ class BiscuitAuthenticator:
         self._facts.drop(key)
         if key is None:
             self._stated.forget()
+            self._presentations.forget()
             self._verifier.forget()
 
     def recognises(self, token: str) -> bool:
@@ -177,6 +178,7 @@ class BiscuitAuthenticator:
             owner=verdict.owner,
             namespace=verdict.namespace,
             checks=checks,
+            common={} if verdict.issue is None else verdict.issue.common,
             until=verdict.until,
         )
 

@@ -23,11 +23,14 @@ from nhi.biscuit.records.lineage import Node, Orphan, Tree
 from nhi.biscuit.records.model import IssuedToken
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
+from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.storage.protocol import StorageFailure
 from vault.values.ids import MountId, NamespaceId, TokenId
 from vault.values.times import Millis, time_after, time_between
 
+_TREES: Final = 64
+"""Trees of which is remembered what they had when they were written."""
 _SINGLE_REQUEST: Final = 120_000
 """Milliseconds that a token for one request lasts at most."""
 _ENDED: Final = frozenset({Refusal.REVOKED, Refusal.WORKLOAD, Refusal.KEY, Refusal.MOUNT})
@@ -56,7 +59,9 @@ class Presentations:
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
-        self._shared: SharedWrites[PresentedChain, Presentation] = SharedWrites(self._begin, _write_down)
+        self._shared: SharedWrites[PresentedChain, Presentation] = SharedWrites(self._begin, self._write_down)
+        self._trees: BoundedCache[tuple[MountId, TokenId], frozenset[str]] = BoundedCache(_TREES)
+        """The nodes of trees that were written here. Others may have added some since: what is not in one may be known."""
 
     async def note(self, call: Call, core: ReadView, verdict: Verdict) -> Presentation:
         """Record what `call` presents, unless that is known, durably: in a transaction that is shared with others who do.
@@ -76,15 +81,41 @@ class Presentations:
             return Presentation()
         # 3. Known.
         seen = PresentedChain(call, verdict, _recorded_ids(verdict))
-        old = await lineage.tree(committed, verdict.issued.token_id)
-        if not _is_new(old, seen) and _grown_tree(old, seen, {}) is None:
-            last = await uses.last(committed, old) if old is not None else Millis(0)
-            if not verdict.refusal and time_between(last, call.now) >= uses.COARSE:
-                await self._used(verdict, verdict.issued, call.now)
-                last = call.now
-            return Presentation(_sources(old, seen), time_after(last, uses.COARSE))
+        if not self._is_likely_new(seen):
+            old = await lineage.tree(committed, verdict.issued.token_id)
+            nodes = _nodes_of(old)
+            if old is not None and not _changes(nodes, old, seen, {}):
+                last = await uses.last(committed, old)
+                if not verdict.refusal and time_between(last, call.now) >= uses.COARSE:
+                    await self._used(verdict, verdict.issued, call.now)
+                    last = call.now
+                return Presentation(_sources(nodes.get(seen.ids[-1]), seen), time_after(last, uses.COARSE))
         # 4. New.
         return await self._shared.add(verdict.owner.namespace, seen)
+
+    def _is_likely_new(self, seen: PresentedChain) -> bool:
+        """Whether a chain was not in the tree of its token when that was last written here."""
+        nodes = self._trees.get((seen.verdict.owner.mount, seen.verdict.token_id))
+        return nodes is not None and seen.ids[-1] not in nodes
+
+    def forget(self) -> None:
+        """Forget what is remembered of trees."""
+        self._trees.drop(None)
+
+    async def _write_down(self, tx: View, sightings: Sequence[PresentedChain]) -> list[Presentation]:
+        """Add chains to the trees of their tokens. Each tree is written once."""
+        of_tree: dict[tuple[MountId, TokenId], list[int]] = {}
+        for place, (_, verdict, _) in enumerate(sightings):
+            of_tree.setdefault((verdict.owner.mount, verdict.token_id), []).append(place)
+        found: dict[int, Presentation] = {}
+        for tree, places in of_tree.items():
+            presentations, nodes = await _grow(tx, [sightings[place] for place in places])
+            found |= zip(places, presentations, strict=True)
+            if nodes:
+                self._trees.put(tree, nodes)
+            else:
+                self._trees.drop(tree)
+        return [found[place] for place in range(len(sightings))]
 
     def _begin(self, owner: NamespaceId) -> AbstractAsyncContextManager[View]:
         return self._barrier.write(owner, core_prefix(owner))
@@ -115,65 +146,70 @@ class Presentations:
         call.record.noted = {**call.record.noted, "sighting": told}
 
 
-async def _write_down(tx: View, sightings: Sequence[PresentedChain]) -> list[Presentation]:
-    """Add chains to the trees of their tokens, and tell the audit records of the calls. Each tree is written once."""
-    of_tree: dict[tuple[MountId, TokenId], list[int]] = {}
-    for place, (_, verdict, _) in enumerate(sightings):
-        of_tree.setdefault((verdict.owner.mount, verdict.token_id), []).append(place)
-    found: dict[int, Presentation] = {}
-    for places in of_tree.values():
-        together = [sightings[place] for place in places]
-        found |= zip(places, await _grow(tx, together), strict=True)
-    return [found[place] for place in range(len(sightings))]
+async def _grow(tx: View, sightings: Sequence[PresentedChain]) -> tuple[list[Presentation], frozenset[str]]:
+    """Add chains to the tree of their one token, and tell the audit records of the calls; return the nodes it has then.
 
-
-async def _grow(tx: View, sightings: Sequence[PresentedChain]) -> list[Presentation]:
-    """Add chains to the tree of their one token. Where they are too many for it, as many as it takes."""
+    Where they are too many for it, as many as it takes; what it has is not told of one that takes no more.
+    """
     first = sightings[0]
     view = first.verdict.view(tx)
-    before = tree = await lineage.tree(view, first.verdict.token_id)
-    grown: list[tuple[Tree | None, Tree | None]] = []
+    before = await lineage.tree(view, first.verdict.token_id)
+    nodes = _nodes_of(before)
+    grown: list[tuple[list[str], Node | None]] = []
+    changed = False
+    grows = before is None or not before.more
     for seen in sightings:
-        new = _grown_tree(tree, seen, await _revocations(view, seen.verdict))
-        grown.append((tree, new))
-        tree = new or tree
-    if tree is not None and tree is not before:
+        changes = _changes(nodes, before, seen, await _revocations(view, seen.verdict))
+        fresh = [one for one in changes if one not in nodes]
+        nodes.update(changes)
+        changed = changed or bool(changes)
+        grown.append((fresh, nodes.get(seen.ids[-1]) if changes else None))
+    if changed and first.verdict.issued is not None:
+        tree = msgspec.structs.replace(
+            before or Tree(issued=first.verdict.issued), nodes=tuple(nodes.values())
+        )
         if len(sightings) > 1 and not lineage.fits(tree):
-            return [presented for one in sightings for presented in await _grow(tx, [one])]
-        await lineage.put(view, first.verdict.owner, before, tree)
+            each = [(await _grow(tx, [one]))[0][0] for one in sightings]
+            return each, frozenset()
+        grows = await lineage.put(view, first.verdict.owner, before, tree) and grows
         if before is None:
             await uses.first(view, tree.issued, first.call.now)
     found = []
-    for seen, (old, new) in zip(sightings, grown, strict=True):
-        record, now = seen.call.record, seen.call.now
-        if new is not None:
-            record.noted = {**record.noted, "sighting": _audit_facts(old, new, seen)}
-        found.append(Presentation(_sources(new or old, seen), time_after(now, uses.COARSE)))
-    return found
+    for seen, (fresh, leaf) in zip(sightings, grown, strict=True):
+        record = seen.call.record
+        if leaf is not None:
+            record.noted = {**record.noted, "sighting": _audit_facts(seen, fresh, leaf)}
+        known = leaf or nodes.get(seen.ids[-1])
+        found.append(Presentation(_sources(known, seen), time_after(seen.call.now, uses.COARSE)))
+    return found, frozenset(nodes) if grows else frozenset()
 
 
-def _is_new(old: Tree | None, seen: PresentedChain) -> bool:
-    """Whether there is a block to write down that is not known yet."""
-    return old is None or (not old.more and not {node.id for node in old.nodes}.issuperset(seen.ids))
+def _nodes_of(tree: Tree | None) -> dict[str, Node]:
+    return {node.id: node for node in tree.nodes} if tree is not None else {}
 
 
-def _grown_tree(
-    old: Tree | None, seen: PresentedChain, revoked: Mapping[str, tuple[Millis, str]]
-) -> Tree | None:
-    """Return what is known with this chain; None where that is what was known before."""
+def _changes(
+    nodes: Mapping[str, Node],
+    old: Tree | None,
+    seen: PresentedChain,
+    revoked: Mapping[str, tuple[Millis, str]],
+) -> dict[str, Node]:
+    """Return what a chain adds to the `nodes` of a tree, and changes in them; nothing where they stay as they are.
+
+    The tree was `old`: one that says that there is more takes nothing.
+    """
     call, verdict, ids = seen
-    if verdict.issued is None:
-        return None
-    nodes = {node.id: node for node in old.nodes} if old is not None else {}
-    if old is not None and old.more and any(one not in nodes for one in ids):
-        return None
-    found = _attenuations(verdict) if any(one not in nodes for one in ids) else ()
+    unknown = any(one not in nodes for one in ids)
+    if unknown and old is not None and old.more:
+        return {}
+    found = _attenuations(verdict) if unknown else ()
+    changes: dict[str, Node] = {}
     before = ""
     for index, one in enumerate(ids):
         if one not in nodes:
             attenuation = found[index] if index < len(found) else None
             at, why = revoked.get(one, (Millis(0), ""))
-            nodes[one] = Node(
+            changes[one] = Node(
                 id=one,
                 parent=before,
                 index=index,
@@ -186,10 +222,11 @@ def _grown_tree(
                 reason=why,
             )
         before = one
-    nodes[before] = _with_source(nodes[before], verdict, call.client_address)
-    before_all = old or Tree(issued=verdict.issued)
-    new = msgspec.structs.replace(before_all, nodes=tuple(nodes.values()))
-    return None if old is not None and new.nodes == old.nodes else new
+    last = changes.get(before) or nodes[before]
+    leaf = _with_source(last, verdict, call.client_address)
+    if leaf != last:
+        changes[before] = leaf
+    return changes
 
 
 def _attenuations(verdict: Verdict) -> tuple[Attenuation, ...]:
@@ -229,9 +266,8 @@ def _recorded_ids(verdict: Verdict) -> tuple[str, ...]:
     return ids[:-1] if single else ids
 
 
-def _sources(known: Tree | None, seen: PresentedChain) -> frozenset[str]:
+def _sources(node: Node | None, seen: PresentedChain) -> frozenset[str]:
     """Return the addresses from which a chain may come without anything to record; empty for any address."""
-    node = known.get(seen.ids[-1]) if known is not None else None
     if node is None or len(node.sources) >= lineage.MOST_SOURCES:
         return frozenset()
     return frozenset({*node.sources, seen.call.client_address})
@@ -247,13 +283,11 @@ async def _revocations(view: View, verdict: Verdict) -> dict[str, tuple[Millis, 
     return found
 
 
-def _audit_facts(old: Tree | None, new: Tree, seen: PresentedChain) -> Mapping[str, object]:
+def _audit_facts(seen: PresentedChain, fresh: Sequence[str], leaf: Node) -> Mapping[str, object]:
     """Return what the audit record of a call says of a first sight: names that we gave, nothing that a holder wrote."""
-    known = {node.id for node in old.nodes} if old is not None else set()
-    leaf = new.get(seen.ids[-1])
     return {
         "token_id": seen.verdict.token_id,
         "chain": [one.hex() for one in seen.verdict.ids],
-        "first_seen": [node.id for node in new.nodes if node.id not in known],
-        "anomalies": list(leaf.anomalies) if leaf is not None else [],
+        "first_seen": fresh,
+        "anomalies": list(leaf.anomalies),
     }

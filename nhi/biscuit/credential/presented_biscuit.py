@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -18,7 +19,7 @@ from vault.framework.call import Identity, Namespace
 from vault.framework.identity import IdentityFacts
 from vault.framework.secret import Secret
 from vault.values.ids import NO_TOKEN_KEY, EntityId, TokenAccessor
-from vault.values.times import Millis, millis_to_nanos, millis_to_seconds_up, time_between
+from vault.values.times import Millis, Seconds, millis_to_nanos, millis_to_seconds_up, time_between
 
 
 class PresentedBiscuit(msgspec.Struct, frozen=True):
@@ -29,6 +30,8 @@ class PresentedBiscuit(msgspec.Struct, frozen=True):
     owner: MountRef
     namespace: Namespace
     checks: BiscuitChecks
+    common: dict[object, object]
+    """See `Identity.common`."""
     until: Millis
     """When its authority or its workload ends (ms)."""
 
@@ -59,23 +62,49 @@ def policies_of(authority: Block) -> tuple[str, ...]:
 
 def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
     """Return the identity that a token stands for."""
-    issued = presented.issued
+    issued, standing = presented.issued, _standing_of(presented)
+    names = tuple([one.hex() for one in presented.verified.ids])
     return Identity(
         token=token,
         key=NO_TOKEN_KEY,
-        accessor=TokenAccessor(presented.verified.ids[-1].hex()),
-        policies=policies_of(presented.verified.blocks[0]),
-        display_name=f"nhi-{issued.workload}",
-        metadata={"workload": issued.workload, "token_id": issued.token_id},
+        accessor=TokenAccessor(names[-1]),
+        policies=standing.policies,
+        display_name=standing.display_name,
+        metadata=standing.metadata,
         kind="biscuit",
         created=millis_to_nanos(issued.created),
         expires=presented.expires,
-        ttl=millis_to_seconds_up(time_between(issued.created, issued.expires)),
+        ttl=standing.ttl,
+        common=presented.common,
         namespace=presented.namespace,
         narrowing=presented.checks,
-        template_facts=identity_facts(issued),
-        revocation_ids=tuple(one.hex() for one in presented.verified.ids),
+        template_facts=standing.facts,
+        revocation_ids=names,
     )
+
+
+class _Standing(NamedTuple):
+    """What chains that begin with one block stand for alike."""
+
+    policies: tuple[str, ...]
+    display_name: str
+    metadata: Mapping[str, str]
+    ttl: Seconds
+    facts: IdentityFacts
+
+
+def _standing_of(presented: PresentedBiscuit) -> _Standing:
+    known = presented.common.get(_Standing)
+    if not isinstance(known, _Standing):
+        issued = presented.issued
+        presented.common[_Standing] = known = _Standing(
+            policies_of(presented.verified.blocks[0]),
+            f"nhi-{issued.workload}",
+            {"workload": issued.workload, "token_id": issued.token_id},
+            millis_to_seconds_up(time_between(issued.created, issued.expires)),
+            identity_facts(issued),
+        )
+    return known
 
 
 def identity_facts(issued: IssuedToken) -> IdentityFacts:

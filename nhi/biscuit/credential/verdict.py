@@ -41,11 +41,13 @@ class Signer(NamedTuple):
     namespace: Namespace
 
 
-class Issue(NamedTuple):
+class Issue(msgspec.Struct, frozen=True):
     """What storage says of an issued token: its record, and the workload that has it."""
 
     issued: IssuedToken
     workload: Workload
+    common: dict[object, object] = msgspec.field(default_factory=dict)
+    """What was derived from it and its first block: see `Identity.common`."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -29,6 +29,16 @@ MOST_BLOCKS: Final = 128
 """Blocks of the longest token that is read at all; what may be presented is a matter of `TokenLimits`."""
 _SPELLED: Final = {b"\x08\x00\x12\x20": Algorithm.ED25519, b"\x08\x01\x12\x21": Algorithm.P256}
 """What comes before the bytes of a key: its algorithm, and how many they are."""
+_ED25519_KEY: Final = 32
+_ED25519_SIGNATURE: Final = 64
+_BLOCK_COMES: Final = b"\x0a"
+_KEY_COMES: Final = b"\x12\x24\x08\x00\x12\x20"
+_SIGNATURE_COMES: Final = b"\x1a\x40"
+_VERSION_COMES: Final = b"\x28\x01"
+_BEHIND_BLOCK: Final = (
+    len(_KEY_COMES) + _ED25519_KEY + len(_SIGNATURE_COMES) + _ED25519_SIGNATURE + len(_VERSION_COMES)
+)
+"""Bytes that follow a block where it and the next one are signed by Ed25519."""
 _OUTER: Final = {1: NUMBER, 2: BYTES, 3: BYTES, 4: BYTES}
 _SIGNED: Final = {1: BYTES, 2: BYTES, 3: BYTES, 4: BYTES, 5: NUMBER}
 _KEY: Final = {1: NUMBER, 2: BYTES}
@@ -183,6 +193,41 @@ def write_external(external: ExternalSignature) -> bytes:
 
 
 def _signed(data: bytes, what: str) -> SignedBlock:
+    return _signed_as_most(data) or _signed_otherwise(data, what)
+
+
+def _signed_as_most(data: bytes) -> SignedBlock | None:
+    """Return a block signed by Ed25519 with such a key to come, whose spelling is fixed but for the block; else None.
+
+    It reads what `_signed_otherwise` does, at a tenth of the price.
+    """
+    end = len(data) - _BEHIND_BLOCK
+    if end < 2 or data[:1] != _BLOCK_COMES:  # noqa: PLR2004 -- its tag, and a length
+        return None
+    length, at = data[1], 2
+    if length >= 0x80:
+        if not 0 < data[2] < 0x80:
+            return None
+        length, at = length + ((data[2] - 1) << 7), 3
+    if at + length != end:
+        return None
+    key, signature = end + len(_KEY_COMES), end + len(_KEY_COMES) + _ED25519_KEY + len(_SIGNATURE_COMES)
+    if (
+        data[end:key] != _KEY_COMES
+        or data[key + _ED25519_KEY : signature] != _SIGNATURE_COMES
+        or data[signature + _ED25519_SIGNATURE :] != _VERSION_COMES
+    ):
+        return None
+    return SignedBlock(
+        data[at:end],
+        Key(Algorithm.ED25519, data[key : key + _ED25519_KEY]),
+        data[signature : signature + _ED25519_SIGNATURE],
+        None,
+        LATEST_VERSION,
+    )
+
+
+def _signed_otherwise(data: bytes, what: str) -> SignedBlock:
     found = read(data, what, _SIGNED)
     version = found.get(5, 0)
     if not isinstance(version, int) or version > LATEST_VERSION or (5 in found and not version):

@@ -12,15 +12,17 @@ from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
 from nhi.biscuit.format.chain import Chain, SignedBlock
-from nhi.biscuit.format.datalog import Block, Tables
+from nhi.biscuit.format.datalog import Block, Check, Tables
 from nhi.biscuit.format.decode import KnownChecks, read_block
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.offline.attenuation import Attenuation, AttenuationsSoFar, next_attenuation
 from nhi.biscuit.offline.deadline import deadline_of_check
-from nhi.biscuit.offline.lint import MOST_COST, Costs, check_attenuation, lint
+from nhi.biscuit.offline.lint import FEW_FACTS, MOST_COST, Costs, check_attenuation, lint
 from vault.values.times import Millis
 
 _TIME: Final = "time"
+_ALIKE: Final = 16
+"""Kinds of blocks that are remembered behind one."""
 
 
 class RefusedBlock(BiscuitError):
@@ -31,10 +33,41 @@ class RefusedBlock(BiscuitError):
         self.blocks = blocks
 
 
+class Alike:
+    """What blocks behind the same ones have in common that have the same checks, and facts that no check asks about.
+
+    It refers to none of them, and so leads back to nothing.
+    """
+
+    __slots__ = ("checks", "cost", "end", "largest", "mentions", "scan", "so_far", "steady")
+
+    def __init__(self, content: ChainContent) -> None:
+        """See `ChainContent` for what they are."""
+        self.checks: Final[tuple[Check, ...]] = content.blocks[-1].checks
+        """As long as they are here, no other check has the identity of one of them."""
+        self.scan: Final[int] = content.costs.scan
+        self.largest: Final[int] = content.costs.largest
+        self.mentions: Final[frozenset[str]] = content.mentions
+        self.end: Final[Millis] = content.end
+        self.steady: Final[bool] = content.steady
+        self.cost: Final[int] = content.cost
+        self.so_far: AttenuationsSoFar | None = None
+
+    def fits(self, block: Block, costs: Costs, most: int) -> bool:
+        """Whether a block that has its checks is one of them, which cost no more than `most`."""
+        return (
+            (costs.scan, costs.largest) == (self.scan, self.largest)
+            and self.cost <= most
+            and not any(fact.name in self.mentions for fact in block.facts)
+        )
+
+
 class ChainContent:
     """Blocks that were read and linted: what the first ones of a chain say, up to some block."""
 
     __slots__ = (
+        "_alike",
+        "_behind",
         "_so_far",
         "before",
         "blocks",
@@ -64,6 +97,47 @@ class ChainContent:
         self.blocks: tuple[Block, ...] = (block,) if before is None else (*before.blocks, block)
         self.tables = tables
         self.left = left
+        self.costs: Costs = Costs((block,), ambient, None if before is None else before.costs)
+        self._behind: dict[tuple[int, ...], Alike] | None = None
+        self._so_far: AttenuationsSoFar | None = None
+        simple = not (block.rules or block.scopes or block.external) and len(block.facts) < FEW_FACTS
+        kind = tuple(map(id, block.checks)) if before is not None and simple else ()
+        self._alike: Alike | None = before._known(kind) if before is not None and kind else None
+        self.mentions: frozenset[str]
+        """Names of the facts that the checks ask about."""
+        self.end: Millis
+        """The earliest time (ms) after which some check fails for certain; 0 if none says so."""
+        self.steady: bool
+        """Whether what the checks say of time is all in `end`."""
+        self.cost: int
+        """What all checks cost."""
+        if self._alike is not None and self._alike.fits(block, self.costs, most):
+            self._share(self._alike, block)
+            return
+        self._find_out(before, block, ambient, most)
+        if before is not None and kind and not any(fact.name in self.mentions for fact in block.facts):
+            self._alike = before._know(kind, Alike(self))
+        else:
+            self._alike = None
+
+    def _known(self, kind: tuple[int, ...]) -> Alike | None:
+        return None if self._behind is None else self._behind.get(kind)
+
+    def _know(self, kind: tuple[int, ...], alike: Alike) -> Alike:
+        if self._behind is None or len(self._behind) >= _ALIKE:
+            self._behind = {}
+        self._behind[kind] = alike
+        return alike
+
+    def _share(self, alike: Alike, block: Block) -> None:
+        """Say of a block what is known of those like it. Raises `BiscuitError` for facts that it may not state."""
+        check_attenuation(block)
+        self.mentions, self.end = alike.mentions, alike.end
+        self.steady, self.cost = alike.steady, alike.cost
+
+    def _find_out(
+        self, before: ChainContent | None, block: Block, ambient: Mapping[str, int], most: int
+    ) -> None:
         mentions = set() if before is None else set(before.mentions)
         ends = [] if before is None or not before.end else [before.end]
         steady = before is None or before.steady
@@ -75,16 +149,10 @@ class ChainContent:
                 ends.append(end)
             elif _TIME in asked:
                 steady = False
-        self.mentions: frozenset[str] = frozenset(mentions)
-        """Names of the facts that the checks ask about."""
-        self.end: Millis = min(ends, default=Millis(0))
-        """The earliest time (ms) after which some check fails for certain; 0 if none says so."""
-        self.steady: bool = steady
-        """Whether what the checks say of time is all in `end`."""
-        self.costs: Costs = Costs((block,), ambient, None if before is None else before.costs)
-        self.cost: int = self._sum_up(before, block, ambient, most)
-        """What all checks cost."""
-        self._so_far: AttenuationsSoFar | None = None
+        self.mentions = frozenset(mentions)
+        self.end = min(ends, default=Millis(0))
+        self.steady = steady
+        self.cost = self._sum_up(before, block, ambient, most)
 
     def _sum_up(
         self, before: ChainContent | None, block: Block, ambient: Mapping[str, int], most: int
@@ -106,10 +174,16 @@ class ChainContent:
     @property
     def so_far(self) -> AttenuationsSoFar:
         """What each block does, for the next one."""
-        if self._so_far is None:
+        alike = self._alike
+        found = self._so_far if alike is None else alike.so_far
+        if found is None:
             so_far = AttenuationsSoFar() if self.before is None else self.before.so_far
-            self._so_far = next_attenuation(so_far, self.blocks[-1], self.blocks[0])
-        return self._so_far
+            found = next_attenuation(so_far, self.blocks[-1], self.blocks[0])
+            if alike is None:
+                self._so_far = found
+            else:
+                alike.so_far = found
+        return found
 
 
 class KeptContents(Protocol):

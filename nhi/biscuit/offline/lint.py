@@ -54,7 +54,7 @@ RESERVED: Final = frozenset(
 )
 """Names of facts that only the server or the authority may state."""
 _ADD: Final = 9
-_SCANNED: Final = 16
+FEW_FACTS: Final = 16
 """Facts that are passed over in one unit."""
 _LARGEST_AMBIENT: Final = 10
 """Size of the largest fact that the server states, a path; a set of networks is only given to who asks for it."""
@@ -82,7 +82,7 @@ class Costs:
                 self.facts[fact.name] = (*self.facts.get(fact.name, ()), fact)
                 for term in fact.terms:
                     self.largest = max(self.largest, size(term))
-        self.scan = 1 + self.count // _SCANNED
+        self.scan = 1 + self.count // FEW_FACTS
 
     def leave(self, before: Costs, asked: frozenset[str], added: Block) -> bool:
         """Whether checks that ask for `asked` cost what they did `before` this block was added."""
@@ -92,7 +92,7 @@ class Costs:
 
     def of(self, block: Block) -> int:
         """Return what the checks of a block cost; what no bound is known of raises `BiscuitError`."""
-        return len(block.facts) // _SCANNED + sum(
+        return len(block.facts) // FEW_FACTS + sum(
             self._query(query) for check in block.checks for query in check.queries
         )
 
