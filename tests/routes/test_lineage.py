@@ -479,3 +479,16 @@ def test_a_tree_is_found_by_each_of_its_blocks_too(issuer: Issuer) -> None:
         assert issuer.root(f"nhi/credentials/{node['id']}", method="GET")["data"] == shown
     unknown = f"/v1/nhi/credentials/{'00' * 16}"
     assert issuer.application.request("GET", unknown, token="root").status == 404
+
+
+def test_a_chain_that_another_node_saw_meanwhile_is_in_its_tree_once(issuer: Issuer) -> None:
+    token = issuer.issue()
+    first, second = (issuer.narrow(token, f"hop({number}); {READS}") for number in range(2))
+    there = Application(issuer.application.storage, beside=issuer.application)
+    assert issuer.status(first, DB) == 200
+    assert there.request("GET", f"/v1/{DB}", token=second).status == 200
+    issuer.application.records()
+    assert issuer.status(second, DB) == 200
+    assert not any("sighting" in record.get("response", {}) for record in issuer.application.records())
+    assert len(issuer.tree(token)["nodes"]) == 3
+    there.close()

@@ -33,7 +33,7 @@ from vault.framework.request.head import Head, Options
 from vault.framework.request.idempotency import key_lines
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
-from vault.repeated.head_cache import BODIED, HEAD, HeadCache, KnownHead, Outlet
+from vault.repeated.head_cache import BODIED, HEAD, Cut, FormHead, HeadCache, KnownHead, Outlet
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Key, Plans
 from vault.values.times import Seconds
@@ -113,14 +113,18 @@ class Front:
         return self._serve(scope, receive, send, None, None)
 
     def again(
-        self, head: bytes, client: tuple[str, int], outlet: Outlet, body: bytes | None
+        self,
+        head: bytes,
+        client: tuple[str, int],
+        outlet: Outlet,
+        body: bytes | None,
+        cut: Cut | None = None,
     ) -> Coroutine[Any, Any, None] | None:
-        """Serve a request from the head cache, by the digest of its bytes; None if it has to be parsed.
-
-        With a body the digest is that of its head alone.
-        """
+        """See `Again`."""
         known: KnownHead | None
-        if body is None:
+        if cut is not None:
+            known = self._heads.find_form(cut, head)
+        elif body is None:
             known = self._heads.find(head, client[0], self._clock.millis())
         else:
             known = self._heads.find_write(head, body)
@@ -152,6 +156,10 @@ class Front:
             if known is not None:
                 plan: Plan | None = known.plan
                 known.fill(call, scope["client"], scope[_BODY])
+                if isinstance(known, FormHead) and call.key is not None:
+                    plan = self._plans.recall(call, call.key)
+                    if plan is not None:
+                        self._heads.learn_of(known, call, plan)
             else:
                 plan = self._head(call, scope)
                 if call.head.method in BODIED:
@@ -191,8 +199,9 @@ class Front:
             answer = answer or answer_of(
                 call, reply
             )  # 4. The answer, which leaves at once or with its record.
-            if known is None and call.key is not None and call.body:
-                self._heads.learn_write(scope, call)
+            if known is None and call.key is not None:
+                learn = self._heads.learn_write if call.body else self._heads.learn_form
+                learn(scope, call)
             batch = call.record.batch
             if batch is None:
                 await reply_with(call, answer, scope, send)

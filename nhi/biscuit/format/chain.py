@@ -202,7 +202,7 @@ def _signed_as_most(data: bytes) -> SignedBlock | None:
     It reads what `_signed_otherwise` does, at a tenth of the price.
     """
     end = len(data) - _BEHIND_BLOCK
-    if end < 2 or data[:1] != _BLOCK_COMES:  # noqa: PLR2004 -- its tag, and a length
+    if end < 2 or data[:1] != _BLOCK_COMES:
         return None
     length, at = data[1], 2
     if length >= 0x80:

@@ -102,7 +102,7 @@ class ChainContent:
         self._so_far: AttenuationsSoFar | None = None
         simple = not (block.rules or block.scopes or block.external) and len(block.facts) < FEW_FACTS
         kind = tuple(map(id, block.checks)) if before is not None and simple else ()
-        self._alike: Alike | None = before._known(kind) if before is not None and kind else None
+        self._alike: Alike | None = before.known_alike(kind) if before is not None and kind else None
         self.mentions: frozenset[str]
         """Names of the facts that the checks ask about."""
         self.end: Millis
@@ -116,14 +116,16 @@ class ChainContent:
             return
         self._find_out(before, block, ambient, most)
         if before is not None and kind and not any(fact.name in self.mentions for fact in block.facts):
-            self._alike = before._know(kind, Alike(self))
+            self._alike = before.keep_alike(kind, Alike(self))
         else:
             self._alike = None
 
-    def _known(self, kind: tuple[int, ...]) -> Alike | None:
+    def known_alike(self, kind: tuple[int, ...]) -> Alike | None:
+        """Return what is known of blocks behind this one with so identified checks."""
         return None if self._behind is None else self._behind.get(kind)
 
-    def _know(self, kind: tuple[int, ...], alike: Alike) -> Alike:
+    def keep_alike(self, kind: tuple[int, ...], alike: Alike) -> Alike:
+        """Remember that of some of them, and return it."""
         if self._behind is None or len(self._behind) >= _ALIKE:
             self._behind = {}
         self._behind[kind] = alike

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 
 from vault.framework.request.record import RecordBatch
 from vault.framework.telemetry.refusals import CountRefusal, Reason
-from vault.repeated.head_cache import HEAD, Again, Came
+from vault.repeated.head_cache import HEAD, Again, Came, cut_token
 from vault.repeated.starter import Starter
 from vault.server.config.settings import Listener
 from vault.server.http.delivery import Delivery
@@ -257,16 +257,24 @@ class Connection(FramedProtocol):
                 return False
             head += seam
         digest = sha256(head).digest()
-        begun = self._again(digest, self.client or ("", 0), self, body)
+        client = self.client or ("", 0)
+        begun = self._again(digest, client, self, body)
+        cut = cut_token(data) if begun is None and self._may_be_cut(data) else None
+        if cut is not None:
+            begun = self._again(digest, client, self, None, cut)
         if begun is None:
             end = data.find(HEAD_END)
-            self._head = Came(digest, len(data) - end - len(HEAD_END), asks) if end >= 0 else None
+            self._head = Came(digest, len(data) - end - len(HEAD_END), asks, cut) if end >= 0 else None
             return False
         self._repeating = True
         self._arrived = digest
         if not self._begin(begun):
             self._waiting_cycle()
         return True
+
+    def _may_be_cut(self, data: bytes) -> bool:
+        """Whether a read may have come before with another token: not where a certificate tells of the client, too."""
+        return data[:4] == b"GET " and not self.app_state["client_certificate"]
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but for the timer of idle connections: the watch closes those, once a second."""

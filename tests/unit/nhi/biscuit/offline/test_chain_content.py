@@ -88,6 +88,9 @@ def test_what_is_remembered_is_what_a_chain_says_that_nobody_knows(seed: int) ->
         'workload("other");',
         "check if time($t), $t > $t;",
     ]
+    sources += [
+        f"{fact}; {check}" for fact in ("g(1)", "g(2)", "f(3)") for check in (READS, "check if f($a);")
+    ]
     sources += [hostile_block(random) for _ in range(6)]
     taken = 0
     for _ in range(60):
@@ -201,3 +204,21 @@ def test_what_a_block_states_makes_the_checks_before_it_as_dear_as_it_always_did
     content = _checked(narrowed(mint(), before, added), kept).content
     assert kept.found == 1
     assert content.cost == lint(content.blocks, AMBIENT)
+
+
+def test_a_block_with_known_checks_and_facts_that_none_asks_about_is_as_the_one_before() -> None:
+    kept, raw = Kept(), mint()
+    first, second = (_checked(narrowed(raw, BELOW, f"hop({n}); {READS}"), kept).content for n in (1, 2))
+    assert second.blocks != first.blocks
+    assert second.attenuations is first.attenuations
+    for odd in (
+        f"operation_of(1); hop(1); {READS} {UNTIL}",
+        f'hop("{"x" * 2000}"); {READS}',
+        "hop(1); check if hop($a);",
+        "hop(2); check if hop($a);",
+    ):
+        chain = narrowed(raw, BELOW, odd)
+        assert _told(chain, kept) == _told(chain)
+        assert _checked(chain, kept).content.attenuations is not first.attenuations
+    stated = narrowed(raw, BELOW, f'operation("read"); {READS}')
+    assert "only the server" in str(_told(stated, kept))
