@@ -104,6 +104,7 @@ _MARKED = {
     ): "counts what one process keeps in memory",
     ("test_failed_logins", "asked_alone"): "each lists the failed logins that it saw itself",
     ("test_metrics", "asked_alone"): "reads what one process counted",
+    ("test_other_tokens", "asked_alone"): "sends all on one connection, to one process",
     (
         "test_plans::test_a_token_that_ends_takes_its_own_plan_along_and_nobody_elses",
         "asked_alone",

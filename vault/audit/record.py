@@ -186,12 +186,11 @@ class Renderer:
 
     def _shared_auth(self, identity: Identity, granting: tuple[str, ...], *, allowed: bool) -> bytes:
         """Return what a record says of a caller but for its token and accessor: encoded once for all that are alike."""
-        key = (self, "auth", allowed, granting)
-        known = None if identity.common is None else identity.common.get(key)
+        common = {} if identity.common is None else identity.common
+        known = common.get((self, "auth", allowed, granting))
         if not isinstance(known, bytes):
             known = schema.encode(self._identity(identity, granting, allowed=allowed))
-            if identity.common is not None:
-                identity.common[key] = known
+            common[self, "auth", allowed, granting] = known
         return known
 
     def _hashes(self, identity: Identity) -> tuple[str, str]:

@@ -154,12 +154,8 @@ class Front:
         began = 0  # until the pipeline has it
         try:
             if known is not None:
-                plan: Plan | None = known.plan
                 known.fill(call, scope["client"], scope[_BODY])
-                if isinstance(known, FormHead) and call.key is not None:
-                    plan = self._plans.recall(call, call.key)
-                    if plan is not None:
-                        self._heads.learn_of(known, call, plan)
+                plan: Plan | None = known.plan or self._plan_of(known, call)
             else:
                 plan = self._head(call, scope)
                 if call.head.method in BODIED:
@@ -289,6 +285,15 @@ class Front:
         if special and not offered and any(name[:20] == inline_auth.PREFIX for name in special):
             call.login = Login() if inline_auth.in_use(call.head.headers) else None
         call.destination = Destination(path=call.within + path)
+
+    def _plan_of(self, known: KnownHead, call: Call) -> Plan | None:
+        """Return the plan of a read whose head was known but for the token: it is kept with the whole head from now on."""
+        if not isinstance(known, FormHead) or call.key is None:
+            return None
+        plan = self._plans.recall(call, call.key)
+        if plan is not None:
+            self._heads.learn_of(known, call, plan)
+        return plan
 
     def _recall(self, call: Call, scope: Scope, key: Key) -> Plan | None:
         """Return the plan of a request with a body, if its key covers the whole request."""

@@ -10,7 +10,6 @@ Read `authenticate` first, then `BiscuitVerifier.judge`: each is a list of numbe
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final, NamedTuple
 
 from nhi.biscuit.credential.cache import VERIFIED, BiscuitCache
@@ -32,7 +31,6 @@ from vault.barrier.view import ReadView, View
 from vault.cache.follow import BoundedCache, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
-from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.token.authenticator import core_reader
 from vault.values.ids import MountId
@@ -112,7 +110,7 @@ class BiscuitAuthenticator:
 
     def known(self, call: Call) -> Identity | None:
         """See `Authenticator.known`. Address, time, namespace and mount are asked each time; no drop tells of them."""
-        found = self._cache.get(_digest(call.token))
+        found = self._cache.get(facts_of(call).digest(call.token))
         if found is None:
             return None
         identity, home, mount, sources = found
@@ -134,7 +132,7 @@ class BiscuitAuthenticator:
         What storage said of its first block is kept from step 2 on: others that begin like it come while it is recorded.
         """
         # 1. Refused before.
-        digest = _digest(call.token)
+        digest = facts_of(call).digest(call.token)
         if self._refused.get(digest):
             raise Unauthenticated
         # 2. The verdict.
@@ -231,7 +229,3 @@ class BiscuitAuthenticator:
         if committed and seen == core.epoch == self._follower.epoch:
             self._kept_chains.put(digest, presented, tags_of(presented), presented.verified.size)
         return presented
-
-
-def _digest(token: Secret) -> bytes:
-    return hashlib.sha256(token.reveal().encode()).digest()

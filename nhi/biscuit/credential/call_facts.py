@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
 
 from vault.framework.call import Call
+from vault.framework.secret import Secret
 from vault.values.times import Seconds
 
 
@@ -35,13 +37,21 @@ class ProvedKeys(msgspec.Struct):
 class CallFacts:
     """What `call.credential` is for a Biscuit, and for a login that gives one."""
 
-    __slots__ = ("noted", "proved")
+    __slots__ = ("_digest", "_token", "noted", "proved")
 
     def __init__(self) -> None:
+        self._token: Secret | None = None
+        self._digest = b""
         self.noted = False
         """Whether the presentation was noted, if it was to be."""
         self.proved: ProvedKeys | None = None
         """The keys that the request proves to hold; None until they are asked for."""
+
+    def digest(self, token: Secret) -> bytes:
+        """Return the SHA-256 of the call's token."""
+        if token is not self._token:
+            self._token, self._digest = token, sha256(token.reveal().encode()).digest()
+        return self._digest
 
 
 def facts_of(call: Call) -> CallFacts:

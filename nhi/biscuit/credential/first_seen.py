@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from nhi.biscuit.credential.cache import BiscuitCache
 from nhi.biscuit.credential.shared_writes import SharedWrites
 from nhi.biscuit.credential.verdict import Refusal, Verdict
 from nhi.biscuit.offline.attenuation import Attenuation, attenuations
@@ -23,14 +24,16 @@ from nhi.biscuit.records.lineage import Node, Orphan, Tree
 from nhi.biscuit.records.model import IssuedToken
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
-from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.storage.protocol import StorageFailure
 from vault.values.ids import MountId, NamespaceId, TokenId
 from vault.values.times import Millis, time_after, time_between
 
-_TREES: Final = 64
-"""Trees of which is remembered what they had when they were written."""
+_TREE_BYTES: Final = 4 * 1024 * 1024
+"""The most memory, by estimate, for what trees had when they were written."""
+_EACH_TREE: Final = 512
+_EACH_NODE: Final = 32
+"""Bytes of a node's id, which take four times as much in a set."""
 _SINGLE_REQUEST: Final = 120_000
 """Milliseconds that a token for one request lasts at most."""
 _ENDED: Final = frozenset({Refusal.REVOKED, Refusal.WORKLOAD, Refusal.KEY, Refusal.MOUNT})
@@ -60,7 +63,7 @@ class Presentations:
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
         self._shared: SharedWrites[PresentedChain, Presentation] = SharedWrites(self._begin, self._write_down)
-        self._trees: BoundedCache[tuple[MountId, TokenId], frozenset[str]] = BoundedCache(_TREES)
+        self._trees: BiscuitCache[frozenset[str]] = BiscuitCache(_TREE_BYTES, each=_EACH_TREE)
         """The nodes of trees that were written here. Others may have added some since: what is not in one may be known."""
 
     async def note(self, call: Call, core: ReadView, verdict: Verdict) -> Presentation:
@@ -95,8 +98,8 @@ class Presentations:
 
     def _is_likely_new(self, seen: PresentedChain) -> bool:
         """Whether a chain was not in the tree of its token when that was last written here."""
-        nodes = self._trees.get((seen.verdict.owner.mount, seen.verdict.token_id))
-        return nodes is not None and seen.ids[-1] not in nodes
+        nodes = self._trees.get(_place(seen.verdict.owner.mount, seen.verdict.token_id))
+        return nodes is not None and len(nodes) > 0 and seen.ids[-1] not in nodes
 
     def forget(self) -> None:
         """Forget what is remembered of trees."""
@@ -111,10 +114,7 @@ class Presentations:
         for tree, places in of_tree.items():
             presentations, nodes = await _grow(tx, [sightings[place] for place in places])
             found |= zip(places, presentations, strict=True)
-            if nodes:
-                self._trees.put(tree, nodes)
-            else:
-                self._trees.drop(tree)
+            self._trees.put(_place(*tree), nodes, (), _EACH_NODE * len(nodes))
         return [found[place] for place in range(len(sightings))]
 
     def _begin(self, owner: NamespaceId) -> AbstractAsyncContextManager[View]:
@@ -182,6 +182,10 @@ async def _grow(tx: View, sightings: Sequence[PresentedChain]) -> tuple[list[Pre
         known = leaf or nodes.get(seen.ids[-1])
         found.append(Presentation(_sources(known, seen), time_after(seen.call.now, uses.COARSE)))
     return found, frozenset(nodes) if grows else frozenset()
+
+
+def _place(mount: MountId, token_id: TokenId) -> bytes:
+    return f"{mount}/{token_id}".encode()
 
 
 def _nodes_of(tree: Tree | None) -> dict[str, Node]:

@@ -62,28 +62,28 @@ def policies_of(authority: Block) -> tuple[str, ...]:
 
 def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
     """Return the identity that a token stands for."""
-    issued, standing = presented.issued, _standing_of(presented)
+    issued, alike = presented.issued, _common_identity(presented)
     names = tuple([one.hex() for one in presented.verified.ids])
     return Identity(
         token=token,
         key=NO_TOKEN_KEY,
         accessor=TokenAccessor(names[-1]),
-        policies=standing.policies,
-        display_name=standing.display_name,
-        metadata=standing.metadata,
+        policies=alike.policies,
+        display_name=alike.display_name,
+        metadata=alike.metadata,
         kind="biscuit",
         created=millis_to_nanos(issued.created),
         expires=presented.expires,
-        ttl=standing.ttl,
+        ttl=alike.ttl,
         common=presented.common,
         namespace=presented.namespace,
         narrowing=presented.checks,
-        template_facts=standing.facts,
+        template_facts=alike.facts,
         revocation_ids=names,
     )
 
 
-class _Standing(NamedTuple):
+class _CommonIdentity(NamedTuple):
     """What chains that begin with one block stand for alike."""
 
     policies: tuple[str, ...]
@@ -93,11 +93,11 @@ class _Standing(NamedTuple):
     facts: IdentityFacts
 
 
-def _standing_of(presented: PresentedBiscuit) -> _Standing:
-    known = presented.common.get(_Standing)
-    if not isinstance(known, _Standing):
+def _common_identity(presented: PresentedBiscuit) -> _CommonIdentity:
+    known = presented.common.get(_CommonIdentity)
+    if not isinstance(known, _CommonIdentity):
         issued = presented.issued
-        presented.common[_Standing] = known = _Standing(
+        presented.common[_CommonIdentity] = known = _CommonIdentity(
             policies_of(presented.verified.blocks[0]),
             f"nhi-{issued.workload}",
             {"workload": issued.workload, "token_id": issued.token_id},

@@ -31,6 +31,7 @@ _SPELLED: Final = {b"\x08\x00\x12\x20": Algorithm.ED25519, b"\x08\x01\x12\x21": 
 """What comes before the bytes of a key: its algorithm, and how many they are."""
 _ED25519_KEY: Final = 32
 _ED25519_SIGNATURE: Final = 64
+_SECRET_COMES: Final = b"\x0a\x20"
 _BLOCK_COMES: Final = b"\x0a"
 _KEY_COMES: Final = b"\x12\x24\x08\x00\x12\x20"
 _SIGNATURE_COMES: Final = b"\x1a\x40"
@@ -93,7 +94,7 @@ def read_chain(token: bytes) -> Chain:
         if isinstance(value, int):
             root_key_id = value
         elif number == 4:
-            proof = read(value, "proof", _PAIR)
+            proof = {1: value[2:]} if _is_usual_secret(value) else read(value, "proof", _PAIR)
         else:
             if (number == 2) is bool(blocks):
                 raise BiscuitError("token: its authority block is missing")
@@ -194,6 +195,11 @@ def write_external(external: ExternalSignature) -> bytes:
 
 def _signed(data: bytes, what: str) -> SignedBlock:
     return _signed_as_most(data) or _signed_otherwise(data, what)
+
+
+def _is_usual_secret(proof: bytes) -> bool:
+    """Whether a proof is a secret of the one length that they have, and nothing else."""
+    return proof[:2] == _SECRET_COMES and len(proof) == len(_SECRET_COMES) + SECRET_BYTES
 
 
 def _signed_as_most(data: bytes) -> SignedBlock | None:
