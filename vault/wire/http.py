@@ -196,8 +196,7 @@ class Front:
                 call, reply
             )  # 4. The answer, which leaves at once or with its record.
             if known is None and call.key is not None:
-                learn = self._heads.learn_write if call.body else self._heads.learn_form
-                learn(scope, call)
+                (self._heads.learn_write if call.body else self._heads.learn_form)(scope, call)
             batch = call.record.batch
             if batch is None:
                 await reply_with(call, answer, scope, send)
