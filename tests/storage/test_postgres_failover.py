@@ -61,10 +61,13 @@ def test_a_failover_that_lost_commits_brings_no_epoch_back_however_far_it_grows(
         asyncio.run(story(host))
 
 
-def test_with_a_synchronous_standby_nothing_is_acknowledged_that_a_failover_loses(pair: Pair) -> None:
-    async def story() -> None:
+@pytest.mark.parametrize("pooled", [False, True])
+def test_with_a_synchronous_standby_nothing_is_acknowledged_that_a_failover_loses(
+    pair: Pair, *, pooled: bool
+) -> None:
+    async def story(host: str) -> None:
         await pair.synchronise()
-        storage = pair.storage()
+        storage = pair.storage(host)
         acknowledged = []
         for number in range(20):
             await put(storage, f"n/{number:02}", optimistic=number % 2 == 0)
@@ -80,7 +83,8 @@ def test_with_a_synchronous_standby_nothing_is_acknowledged_that_a_failover_lose
         assert {"after", *acknowledged} <= set(await everything(storage))
         await storage.close()
 
-    asyncio.run(story())
+    with pooler(pair.link) if pooled else nullcontext("") as host:
+        asyncio.run(story(host))
 
 
 def _freeze_sender(primary: Cluster) -> None:
