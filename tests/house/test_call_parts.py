@@ -34,6 +34,7 @@ _ANSWERED: Final = {
     "vault/engines/system/seal/seal.py": "seals",
     "vault/engines/system/seal/slots.py": "changes the slots in memory",
     "nhi/identity/entities/identities.py": "ends what a merged entity had",
+    "nhi/biscuit/issue/key_store.py": "remembers a key that the call's transaction saw",
 }
 _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
     **dict.fromkeys(("id", "now", "client_address", "client_port", "body", "login"), _FRONT),

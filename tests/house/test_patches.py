@@ -28,7 +28,7 @@ _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
         "so short that the last answer is too old at once",
     ),
     ("tests/storage/test_postgres.py", "_BRIEF"): (
-        1,
+        2,
         "so long that no busy machine forgets what was guessed",
     ),
     ("tests/storage/test_postgres_distance.py", "_BRIEF"): (1, "so short that nothing is guessed"),

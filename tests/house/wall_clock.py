@@ -162,6 +162,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/server/otlp/readings.py": "reading",
         "vault/server/otlp/request_traces.py": "traced",
     },
+    "nobody looks at the time: whether the storage answers is asked": {"vault/background/nodes.py": "_say"},
     "it is handed on as the moment of a request, whose readers are listed here by themselves": {
         "vault/server/compose/self_init.py": "_call",
         "vault/wire/http.py": "_serve again turn_away",
