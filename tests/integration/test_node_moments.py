@@ -66,11 +66,16 @@ def test_who_is_told_that_a_write_may_have_been_done_finds_out_by_check_and_set(
     )
     assert "what was to be written may have been" in _log(place.other)
     place.way.alone, place.way.target = False, target
-    wait_until(partial(_reads, place.other, "unknown"), partial(_log, place.other))
+    wait_until(partial(_writes, place.other), partial(_log, place.other))
     again = _written(place.other, "unknown", "second", 1)
     assert again.status == 400 and b"check-and-set parameter did not match" in again.body
     for node in (place.one, place.other):
         assert _found(node, "unknown") == (2, "second")
+
+
+def _writes(node: VaultProcess) -> bool:
+    """Whether it has its connection for commits again: reads have others."""
+    return ask(node, "POST", "secret/data/well", {"data": {}}).status == 200
 
 
 def _reads(node: VaultProcess, name: str) -> bool:
@@ -139,6 +144,7 @@ def test_while_the_database_stands_still_health_answers_from_memory_and_reads_go
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
     for node in (place.one, place.other):
+        wait_until(partial(_writes, node), partial(_log, node))
         wait_until(partial(_reads, node, "frozen"), partial(_log, node))
         assert _found(node, "frozen") == (1, "first")
         assert "storage_unreachable" not in ask(node, "GET", "sys/health", token="").json()
