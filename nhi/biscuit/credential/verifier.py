@@ -21,7 +21,7 @@ from nhi.biscuit.format.datalog import Block, Check
 from nhi.biscuit.format.decode import CheckKey, read_blocks
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids
-from nhi.biscuit.offline.chain_content import ChainContent, KnownBlocks, RefusedBlock
+from nhi.biscuit.offline.chain_content import Alike, ChainContent, KnownBlocks, RefusedBlock
 from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, from_text, read_token, verify
@@ -38,6 +38,8 @@ Live = Callable[[NamespaceId], Namespace | None]
 Mounted = Callable[[Namespace, str], bool]
 _READ_BYTES: Final = 16 * 1024 * 1024
 """The most memory, by estimate, for what blocks say."""
+_ALIKE_BYTES: Final = 8 * 1024 * 1024
+"""The same for what those have in common that have the same checks in the same place."""
 _CHECKS: Final = 1024
 """Checks that are remembered, each with the texts that its token names: 8 KB at most."""
 
@@ -56,13 +58,15 @@ class BiscuitVerifier:
         self._limits = limits
         self._contents: BiscuitCache[ChainContent] = BiscuitCache(_READ_BYTES)
         self._checks: BoundedCache[CheckKey, tuple[Check, int]] = BoundedCache(_CHECKS)
-        self._known_blocks = KnownBlocks(self._contents, self._checks)
+        self._alikes: BiscuitCache[Alike] = BiscuitCache(_ALIKE_BYTES)
+        self._known_blocks = KnownBlocks(self._contents, self._checks, self._alikes)
         """What blocks say that several chains may have: they are read once, and verified for each chain."""
 
     def forget(self) -> None:
         """Forget what was read of blocks."""
         self._contents.drop(None)
         self._checks.drop(None)
+        self._alikes.drop(None)
 
     async def judge(
         self, core: ReadView, token: str, now: Millis, known: KnownFacts | None = None

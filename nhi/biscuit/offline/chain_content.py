@@ -21,8 +21,10 @@ from nhi.biscuit.offline.lint import FEW_FACTS, MOST_COST, Costs, check_attenuat
 from vault.values.times import Millis
 
 _TIME: Final = "time"
-_ALIKE: Final = 16
-"""Kinds of blocks that are remembered behind one."""
+_BYTES_PER_BYTE: Final = 4
+"""How many times as much of a cache's memory a byte takes in checks that are read as in a token (measured)."""
+_BYTES_OF_TEXTS: Final = 500
+"""The same for what one block says in words."""
 
 
 class RefusedBlock(BiscuitError):
@@ -67,7 +69,6 @@ class ChainContent:
 
     __slots__ = (
         "_alike",
-        "_behind",
         "_so_far",
         "before",
         "blocks",
@@ -88,21 +89,22 @@ class ChainContent:
         left: int,
         ambient: Mapping[str, int],
         most: int = MOST_COST,
+        behind: AlikesBehind | None = None,
     ) -> None:
         """Add a block to those `before`; `left` is how many parts others may still have, `most` what all may cost.
 
-        Raises `BiscuitError`.
+        `behind` is what is known of other blocks in its place. Raises `BiscuitError`.
         """
         self.before = before
         self.blocks: tuple[Block, ...] = (block,) if before is None else (*before.blocks, block)
         self.tables = tables
         self.left = left
         self.costs: Costs = Costs((block,), ambient, None if before is None else before.costs)
-        self._behind: dict[tuple[int, ...], Alike] | None = None
         self._so_far: AttenuationsSoFar | None = None
         simple = not (block.rules or block.scopes or block.external) and len(block.facts) < FEW_FACTS
-        kind = tuple(map(id, block.checks)) if before is not None and simple else ()
-        self._alike: Alike | None = before.known_alike(kind) if before is not None and kind else None
+        if not (simple and block.checks):
+            behind = None
+        self._alike: Alike | None = behind.get(block.checks) if behind is not None else None
         self.mentions: frozenset[str]
         """Names of the facts that the checks ask about."""
         self.end: Millis
@@ -115,21 +117,10 @@ class ChainContent:
             self._share(self._alike, block)
             return
         self._find_out(before, block, ambient, most)
-        if before is not None and kind and not any(fact.name in self.mentions for fact in block.facts):
-            self._alike = before.keep_alike(kind, Alike(self))
-        else:
-            self._alike = None
-
-    def known_alike(self, kind: tuple[int, ...]) -> Alike | None:
-        """Return what is known of blocks behind this one with so identified checks."""
-        return None if self._behind is None else self._behind.get(kind)
-
-    def keep_alike(self, kind: tuple[int, ...], alike: Alike) -> Alike:
-        """Remember that of some of them, and return it."""
-        if self._behind is None or len(self._behind) >= _ALIKE:
-            self._behind = {}
-        self._behind[kind] = alike
-        return alike
+        self._alike = None
+        if behind is not None and not any(fact.name in self.mentions for fact in block.facts):
+            self._alike = Alike(self)
+            behind.put(self._alike, len(self.blocks))
 
     def _share(self, alike: Alike, block: Block) -> None:
         """Say of a block what is known of those like it. Raises `BiscuitError` for facts that it may not state."""
@@ -200,11 +191,46 @@ class KeptContents(Protocol):
         ...
 
 
+class KeptAlikes(Protocol):
+    """Remembers what blocks have in common, by what they stand behind and their checks: some of it, for some time."""
+
+    def get(self, digest: bytes) -> Alike | None:
+        """Return what is kept."""
+        ...
+
+    def put(self, digest: bytes, value: Alike, tags: tuple[str, ...], size: int) -> None:
+        """Keep what takes so much memory."""
+        ...
+
+
+class AlikesBehind(NamedTuple):
+    """What is known of blocks in one place of a chain."""
+
+    kept: KeptAlikes
+    before: bytes
+    """The digest of what those before it say."""
+    size: int
+    """Bytes of the block that is in this place now."""
+
+    def get(self, checks: tuple[Check, ...]) -> Alike | None:
+        """Return what is known of those with these checks, and no others like them."""
+        return self.kept.get(self._name(checks))
+
+    def put(self, alike: Alike, place: int) -> None:
+        """Remember what a block is like, the `place`th of its chain."""
+        size = _BYTES_PER_BYTE * self.size + _BYTES_OF_TEXTS * place
+        self.kept.put(self._name(alike.checks), alike, (), size)
+
+    def _name(self, checks: tuple[Check, ...]) -> bytes:
+        return self.before + b"".join([id(check).to_bytes(8, "little") for check in checks])
+
+
 class KnownBlocks(NamedTuple):
-    """What was read of other chains: their first blocks, and checks anywhere in them."""
+    """What was read of other chains: their first blocks, checks anywhere in them, and what blocks have in common."""
 
     contents: KeptContents
     checks: KnownChecks
+    alikes: KeptAlikes
 
 
 def read_content(
@@ -226,10 +252,16 @@ def read_content(
         read = _read(chain, found, parts, kept.checks if kept is not None else None)
         blocks = (*(found.blocks if found is not None else ()), *(block for block, _, _ in read))
         for block, tables, left in read:
-            found = ChainContent(found, block, tables, left, ambient, cost)
-            place = len(found.blocks)
+            place = 1 if found is None else len(found.blocks) + 1
+            size = len(chain.blocks[place - 1].block)
+            behind = (
+                AlikesBehind(kept.alikes, digests[place - 2], size)
+                if kept is not None and place > 1
+                else None
+            )
+            found = ChainContent(found, block, tables, left, ambient, cost, behind)
             if kept is not None and place <= len(digests):
-                kept.contents.put(digests[place - 1], found, (), len(chain.blocks[place - 1].block))
+                kept.contents.put(digests[place - 1], found, (), size)
     except BiscuitError as error:
         raise RefusedBlock(str(error), blocks) from None
     if found is None:

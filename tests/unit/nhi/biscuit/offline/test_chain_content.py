@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What blocks say is remembered for chains that begin alike: it is what a chain that nobody knows says, and nothing else."""
 
+import sys
 from random import Random
 
 import msgspec
@@ -19,7 +20,7 @@ from nhi.biscuit.format.datalog import Check
 from nhi.biscuit.format.decode import CheckKey
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.offline.attenuation import attenuations
-from nhi.biscuit.offline.chain_content import ChainContent, KnownBlocks, RefusedBlock
+from nhi.biscuit.offline.chain_content import Alike, ChainContent, KnownBlocks, RefusedBlock
 from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.keys import public_key
 from nhi.biscuit.offline.lint import lint
@@ -39,6 +40,7 @@ class Kept(BiscuitCache[ChainContent]):
         super().__init__(most)
         self.found = self.made = 0
         self.checks: BoundedCache[CheckKey, tuple[Check, int]] = BoundedCache(64)
+        self.alikes: BiscuitCache[Alike] = BiscuitCache(2 * most)
 
     def get(self, digest: bytes) -> ChainContent | None:
         content = super().get(digest)
@@ -52,7 +54,7 @@ class Kept(BiscuitCache[ChainContent]):
 
 def _checked(raw: bytes, kept: Kept | None = None, parts: int = TokenLimits().parts) -> VerifiedToken:
     limits = TokenLimits(size=65_536, parts=parts)
-    known = KnownBlocks(kept, kept.checks) if kept is not None else None
+    known = KnownBlocks(kept, kept.checks, kept.alikes) if kept is not None else None
     return verify(raw, read_token(raw, limits), public_key(ED25519), AMBIENT, limits, known)
 
 
@@ -185,6 +187,45 @@ def test_what_is_remembered_is_bounded_and_what_was_used_longest_ago_leaves() ->
         _checked(narrowed(mint(), f'check if resource("secret/{one}");', READS), kept)
     assert len(kept) == 4
     assert kept.bytes <= 40_000
+
+
+def _memory(value: object, known: set[int]) -> int:
+    """Return the bytes of an object and of all that it leads to."""
+    if id(value) in known:
+        return 0
+    known.add(id(value))
+    parts: list[object] = [*value] if isinstance(value, tuple | list | frozenset) else []
+    if isinstance(value, dict):
+        parts = [*value, *value.values()]
+    names = getattr(type(value), "__slots__", getattr(type(value), "__struct_fields__", ()))
+    parts += [getattr(value, name) for name in names if hasattr(value, name)]
+    return sys.getsizeof(value) + sum(_memory(part, known) for part in parts)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        'check if operation("{0}");',
+        f'check if resource($r), $r.starts_with("{{0}}"); {READS} {UNTIL}',
+        "".join(
+            f'check if resource($r), $r.starts_with("{{0}}x{n}"), $r.starts_with("b"), true, true;'
+            for n in range(12)
+        ),
+        f'check if {"true, " * 150} "{{0}}" != "a";',
+        f'check if "{"x" * 5000}{{0}}" != "a";',
+        "".join(f'check if "{n}{"x" * 200}{{0}}" != "a";' for n in range(12)),
+        f"check if [{', '.join(str(1000 + n) for n in range(400))}].contains({{0}});",
+    ],
+    ids=["short", "usual", "many checks", "many parts", "a long text", "many texts", "a large set"],
+)
+def test_what_blocks_behind_one_have_in_common_takes_no_more_memory_than_is_counted(check: str) -> None:
+    kept = Kept()
+    kept.checks = BoundedCache(1)
+    for one in range(15):
+        assert _checked(narrowed(mint(), BELOW, check.replace("{0}", str(one))), kept).content.attenuations
+    assert len(kept) == 2 and len(kept.alikes) == 16
+    taken = _memory([kept._kept, kept.alikes._kept], set())
+    assert taken < kept.bytes + kept.alikes.bytes
 
 
 @pytest.mark.parametrize(
