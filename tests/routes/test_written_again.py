@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Writes whose head came before: it is not parsed again, and everything else is as if each were the first."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -121,6 +122,9 @@ def test_requests_in_a_row_are_carried_out_in_order(
     async def in_a_row() -> None:
         for value in "efg":
             client.reader.data_received(put(token, value))
+        async with asyncio.timeout(60):
+            while client.written.count(b"HTTP/1.1 ") < 3:  # noqa: ASYNC110 -- the next one begins a turn after an answer
+                await asyncio.sleep(0.001)
         await client.answered()
 
     client.written = b""
