@@ -29,6 +29,8 @@ class Reading:
     namespace: str = ""
     shapes: Mapping[str, int] = field(default_factory=dict)
     """How deep answers are compared whose values are made, by the end of their path."""
+    unordered: Sequence[str] = ()
+    """Dotted paths of lists in answers whose order OpenBao does not promise."""
     note: str = ""
 
     @property
@@ -43,7 +45,7 @@ def read(reading: Reading, where: Where) -> Played:
     played = Played()
     try:
         client = start(where, played.said)
-        client.shapes = reading.shapes
+        client.shapes, client.unordered = reading.shapes, reading.unordered
         known = reading.needs(client)
         client.namespace = reading.namespace
         config = reading.config(known) if callable(reading.config) else reading.config
@@ -248,6 +250,7 @@ READINGS: Sequence[Reading] = (
         namespace="tf-tree",
         config={"recursive": True},
         finds={"paths": ["one", "one/deep", "two"]},
+        unordered=("data.keys",),
     ),
     Reading(
         name="vault_generic_secret",

@@ -129,7 +129,9 @@ def namespaces(client: Client, config: State) -> State:
     """``vault_namespaces``: those below the provider's, or all below them."""
     listed = client.listed("sys/namespaces/")
     paths = []
-    for name in (data(listed)["keys"] or ()) if listed else ():
+    for name in (
+        sorted(data(listed)["keys"] or ()) if listed else ()
+    ):  # in the order of a set: OpenBao has none
         path = name.rstrip("/")
         paths.append(path)
         if config.get("recursive"):
