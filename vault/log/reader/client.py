@@ -89,7 +89,7 @@ class LogReader:
         self._start: Final = start or (lambda: ReaderProcess(folder))
         self._process: ReaderProcess | None = None
         self._launched = self._unheard = self._now()
-        """When a reader was started from here, and since when none has been heard."""
+        """When a reader was started from here or a line to one ended, and since when none has been heard."""
         self._line: _Line | None = None
         self._connected = asyncio.Event()
         self._keeping = LastingTask(self._keep, defect)
@@ -186,7 +186,7 @@ class LogReader:
                     if await line.ended(self._patience / _BEATS):
                         self._end(line)
                     await line.close()
-                    self._unheard = self._now()
+                    self._launched = self._unheard = self._now()
                     self._connected.clear()
                     self._line = None
                     if self._now() - began >= _STEADY_SECONDS:

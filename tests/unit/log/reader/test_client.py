@@ -252,6 +252,47 @@ def test_one_that_never_listens_is_ended(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_one_that_was_heard_a_moment_ago_is_not_ended_where_the_next_try_fails(tmp_path: Path) -> None:
+    """It was started long ago: since then it has been heard all the time, and it may be about to end, or find its place taken."""
+    ended: list[None] = []
+    times = [0.0]
+    asked: list[None] = []
+
+    class Running(NoProcess):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ended = False
+
+        def kill(self) -> None:
+            ended.append(None)
+
+    def now() -> float:
+        asked.append(None)
+        return times[0]
+
+    async def scenario() -> None:
+        reader = LogReader(
+            tmp_path, now, Running, defect=list[Exception]().append, longest_pause=0.05, patience=60
+        )
+        reader.begin()
+        await eventually(lambda: reader.starts == 1)
+        async with serving(tmp_path):
+            await eventually(lambda: reader.connected)
+            times[0] = 1000
+            assert reader._line is not None
+            reader._line._writer.transport.abort()
+            (tmp_path / messages.SOCKET).unlink()
+            await eventually(lambda: not reader.connected)
+            known = len(asked)
+            await eventually(lambda: len(asked) > known + 5)
+            assert not ended
+            times[0] = 1061
+            await eventually(lambda: bool(ended))
+            await reader.close()
+
+    run(scenario())
+
+
 def test_one_that_has_no_place_for_another_connection_is_left_alone(tmp_path: Path) -> None:
     ended: list[None] = []
 
