@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,11 @@ from vault.server.failure import StartFailure
 
 BACKLOG: Final = 2048
 """Connections that the kernel keeps until they are accepted."""
+
+_TRIES: Final = 21
+"""How often an address is tried that another process has."""
+_PAUSE: Final = 0.05
+"""Seconds between two tries."""
 
 _MEANING: Final = {
     errno.EADDRINUSE: "another process listens there; stop it or choose another port",
@@ -86,11 +92,23 @@ def _tcp(listener: Listener) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if found[0] == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if not host else 1)
-        bound.bind(found[4])
+        _take(bound, found[4])
     except OSError as error:
         bound.close()
         raise failure(listener, error) from error
     return bound
+
+
+def _take(bound: socket.socket, address: tuple[str | int | bytes, ...]) -> None:
+    """Bind a socket. Where a server was killed as it started a program, that has its sockets for a moment yet: so that is waited for."""
+    for tries in reversed(range(_TRIES)):
+        try:
+            bound.bind(address)
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not tries:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _unix(listener: Listener) -> socket.socket:

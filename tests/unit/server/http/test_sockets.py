@@ -5,6 +5,7 @@ import asyncio
 import os
 import socket
 import stat
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -134,3 +135,20 @@ def _listens_elsewhere(listener: Listener, bound: socket.socket) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
+
+
+def test_an_address_that_somebody_has_for_a_moment_is_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listener = Listener(kind="tcp", address=f"127.0.0.1:{other.getsockname()[1]}")
+        leaves = threading.Timer(0.2, other.close)
+        leaves.start()
+        with bind(listener) as bound:
+            bound.listen()
+        leaves.join()
+
+
+def test_an_address_that_somebody_keeps_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listener = Listener(kind="tcp", address=f"127.0.0.1:{other.getsockname()[1]}")
+        with pytest.raises(StartFailure, match="another process listens there"):
+            bind(listener)
