@@ -26,7 +26,6 @@ from tests.storage.copying import (
 from tests.storage.stores import everything
 from vault.storage.copies import atomic_file, backup, snapshot
 from vault.storage.copies.backup import back_up
-from vault.storage.copies.encryption import NewCopy
 from vault.storage.copies.snapshot import Content, Progress
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import newest_schema
@@ -217,10 +216,15 @@ def test_what_is_removed_or_exchanged_while_it_is_written_gets_no_name(
     for change in (gone, led_away):
 
         def changed(
-            source: Path, connection: sqlite3.Connection, new: NewCopy, told: Progress, *, times: int
+            source: Path,
+            connection: sqlite3.Connection,
+            made: atomic_file.UnfinishedFile,
+            told: Progress,
+            *,
+            times: int,
         ) -> None:
-            change(new.made.file)  # noqa: B023 - it is called at once
-            copy(source, connection, new, told, times=times)
+            change(made.file)  # noqa: B023 - it is called at once
+            copy(source, connection, made, told, times=times)
 
         monkeypatch.setattr(backup, "_copy", changed)
         with pytest.raises(StorageFailure, match="removed or exchanged it while it was written"):

@@ -55,6 +55,9 @@ class UnfinishedFile(msgspec.Struct, frozen=True):
                 f"{self.file}: somebody removed or exchanged it while it was written; begin anew"
             )
 
+    def hide(self) -> None:
+        """Say that all who need it have it open: what is not to stay has no name from then on, and this one keeps it."""
+
     @property
     def has_name(self) -> bool:
         """Whether the name is its own."""
@@ -71,7 +74,7 @@ class PassingFile(UnfinishedFile, frozen=True):
         """See `UnfinishedFile.require_name`: it has none."""
 
     def hide(self) -> None:
-        """Take its name away, when all who need it have it open."""
+        """See `UnfinishedFile.hide`: its name is taken away."""
         if self.has_name:
             self.file.unlink()
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from vault.storage.copies.atomic_file import acting_for_owner
-from vault.storage.copies.encryption import NewCopy, new_copy
+from vault.storage.copies.atomic_file import UnfinishedFile, acting_for_owner
+from vault.storage.copies.encryption import new_copy
 from vault.storage.copies.snapshot import (
     Content,
     Progress,
@@ -24,6 +24,7 @@ from vault.storage.copies.snapshot import (
     files_told,
     is_regular,
     sign_off,
+    size_of,
     told,
     watched,
 )
@@ -57,7 +58,7 @@ def back_up(
         new_copy(destination, recipients, force=force, progress=progress) as new,
         closing(connect(new.made.file, "mode=ro", 0)) as copied,  # it is open before it has no name
     ):
-        _copy(database, source, new, progress, times=2 if recipients else 1)
+        _copy(database, source, new.made, progress, times=2 if recipients else 1)
         new.made.require_name()
         with told(new.made.file):
             found = examine(destination, copied, newest, progress)
@@ -126,19 +127,15 @@ def _cut_off(database: Path) -> bool:
 
 
 def _copy(
-    database: Path, source: sqlite3.Connection, new: NewCopy, progress: Progress, *, times: int
+    database: Path, source: sqlite3.Connection, made: UnfinishedFile, progress: Progress, *, times: int
 ) -> None:
     """Fill the copy, which is written so many `times`, with what is committed."""
-    made = new.made
-    (pages,) = source.execute("PRAGMA page_count").fetchone()
-    (free,) = source.execute("PRAGMA freelist_count").fetchone()
-    (size,) = source.execute("PRAGMA page_size").fetchone()
-    whole = max(1, (pages - free) * size)
+    whole = max(1, size_of(source, free=False))
     require_room(made.file.absolute().parent, {FOR_COPY: whole, FOR_ENCRYPTED: whole * (times - 1)})
 
     def look() -> None:
         if made.size or os.path.lexists(f"{made.file}-journal"):
-            new.hide()  # SQLite has it open
+            made.hide()  # SQLite has it open
         progress("copying", min(99, made.size * 100 // whole))
 
     try:
@@ -155,5 +152,5 @@ def _copy(
         raise StorageFailure(
             f"{made.file}: the disk is full or refused; free some space and begin anew"
         ) from error
-    new.hide()
+    made.hide()
     progress("copying", 100)

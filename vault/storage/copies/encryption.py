@@ -18,7 +18,7 @@ import msgspec
 import pyrage
 from pyrage import ssh, tagpq, x25519
 
-from vault.storage.copies.atomic_file import PassingFile, UnfinishedFile, flush, partial, passing
+from vault.storage.copies.atomic_file import UnfinishedFile, flush, partial, passing
 from vault.storage.copies.snapshot import Progress
 from vault.storage.copies.workplace import FOR_COPY, passing_place, require_room
 from vault.storage.protocol import StorageFailure
@@ -106,11 +106,6 @@ class NewCopy(msgspec.Struct, frozen=True):
     made: UnfinishedFile
     finish: Callable[[], None]
     """Has the destination hold it, flushed. Raises `StorageFailure`."""
-
-    def hide(self) -> None:
-        """Say that SQLite has the file open: where it is to be encrypted, it lies under no name from now on."""
-        if isinstance(self.made, PassingFile):
-            self.made.hide()
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from vault.storage.copies.snapshot import (
     examine,
     files_told,
     opened_backup,
+    size_of,
     told,
 )
 from vault.storage.copies.workplace import require_room
@@ -113,9 +114,7 @@ def _bring_in(
 
 def _require_room(target: sqlite3.Connection, found: Content, database: Path, keep: bool) -> None:  # noqa: FBT001 - as it was given
     """Raise `StorageFailure` unless there is room for what a restore writes: what is kept, what could undo it, what it grows by."""
-    (pages,) = target.execute("PRAGMA page_count").fetchone()
-    (size,) = target.execute("PRAGMA page_size").fetchone()
-    there = pages * size
+    there = size_of(target)
     parts = {
         "to keep what is there": there if keep else 0,
         "to undo the restore if it is cut off": min(there, found.bytes),

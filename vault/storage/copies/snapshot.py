@@ -237,9 +237,15 @@ def content(connection: sqlite3.Connection, schema: int) -> Content:
     entries, timers = connection.execute(
         "SELECT (SELECT count(*) FROM entry), (SELECT count(*) FROM timer)"
     ).fetchone()
+    return Content(schema, epoch, entries, timers, size_of(connection))
+
+
+def size_of(connection: sqlite3.Connection, *, free: bool = True) -> int:
+    """Return how many bytes a database has, with its free pages or without them."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (left,) = (0,) if free else connection.execute("PRAGMA freelist_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
-    return Content(schema, epoch, entries, timers, pages * size)
+    return int(pages - left) * int(size)
 
 
 def copy(source: sqlite3.Connection, target: sqlite3.Connection, what: str, progress: Progress) -> None:

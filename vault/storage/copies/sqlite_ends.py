@@ -22,6 +22,7 @@ from vault.storage.copies.snapshot import (
     examine,
     files_told,
     sign_off,
+    size_of,
     told,
 )
 from vault.storage.protocol import StorageFailure, Timer
@@ -55,10 +56,7 @@ class Rows:
     async def size(self) -> int:
         """See `Origin.size`."""
         with told(self._file):
-            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-            (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-            (size,) = self._connection.execute("PRAGMA page_size").fetchone()
-        return int(pages - free) * int(size)
+            return size_of(self._connection, free=False)
 
     async def entries(self) -> AsyncIterator[Entry]:
         """See `Origin.entries`."""
@@ -183,7 +181,7 @@ def new_backup(
             sign_off(new.made)
             new.finish()
 
-        new.hide()
+        new.made.hide()
         yield NewFile(new.made.file, connection, end), lambda: found[0]
 
 
