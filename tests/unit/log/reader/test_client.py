@@ -14,7 +14,7 @@ from tests.unit.log.reader.serving import NoProcess, asking, eventually, listeni
 from tests.unit.log.reader.written import LOG, WrittenLog, record
 from vault.log.reader import client, messages
 from vault.log.reader.client import LogReader, LogReaderAway
-from vault.log.reader.launch import ReaderProcess
+from vault.log.reader.launch import ReaderProcess, Start
 from vault.log.reader.messages import Hello, framed
 from vault.values.times import Nanos
 
@@ -26,6 +26,19 @@ def _written(folder: Path) -> WrittenLog:
     log.write(*[record()] * 5)
     log.sign()
     return log
+
+
+def _impatient(folder: Path, start: Start, hung: list[None], patience: float) -> LogReader:
+    """A client that waits for a sign of life for so many seconds, and notes each reader that gave none."""
+    return LogReader(
+        folder,
+        time.monotonic,
+        start,
+        defect=list[Exception]().append,
+        hung=lambda: hung.append(None),
+        longest_pause=0.05,
+        patience=patience,
+    )
 
 
 def test_everything_can_be_asked(tmp_path: Path) -> None:
@@ -235,15 +248,7 @@ def test_one_that_never_listens_is_ended(tmp_path: Path) -> None:
     hung: list[None] = []
 
     async def scenario() -> None:
-        reader = LogReader(
-            tmp_path,
-            time.monotonic,
-            Stopped,
-            defect=list[Exception]().append,
-            hung=lambda: hung.append(None),
-            longest_pause=0.05,
-            patience=0.2,
-        )
+        reader = _impatient(tmp_path, Stopped, hung, 0.2)
         reader.begin()
         await eventually(lambda: reader.starts > 2)
         await reader.close()
@@ -308,14 +313,7 @@ def test_one_that_has_no_place_for_another_connection_is_left_alone(tmp_path: Pa
         writer.close()
 
     async def scenario() -> None:
-        reader = LogReader(
-            tmp_path,
-            time.monotonic,
-            Full,
-            defect=list[Exception]().append,
-            longest_pause=0.05,
-            patience=0.5,
-        )
+        reader = _impatient(tmp_path, Full, [], 0.5)
         async with listening(tmp_path, full):
             reader.begin()
             await asyncio.sleep(1.5)
@@ -340,15 +338,7 @@ def test_one_that_says_nothing_is_left_and_this_process_is_not_ended(
         writer.close()
 
     async def scenario() -> None:
-        reader = LogReader(
-            tmp_path,
-            time.monotonic,
-            NoProcess,
-            defect=list[Exception]().append,
-            hung=lambda: hung.append(None),
-            longest_pause=0.05,
-            patience=0.3,
-        )
+        reader = _impatient(tmp_path, NoProcess, hung, 0.3)
         async with listening(tmp_path, silent):
             reader.begin()
             await eventually(lambda: len(hung) > 1)

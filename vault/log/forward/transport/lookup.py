@@ -12,8 +12,8 @@ import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 
+from vault.log.export.kinds import address
 from vault.log.forward.transport.failure import SendFailure
 
 Target = tuple[socket.AddressFamily, object]
@@ -50,7 +50,7 @@ class NameLookup:
         return running.found
 
     def _start(self, running: _Lookup) -> None:
-        if _is_address(self._host):  # which asks nobody
+        if address(self._host) is not None:  # which asks nobody
             self._look_up(running)
             return
         try:
@@ -68,11 +68,3 @@ class NameLookup:
         """Wake whoever waits."""
         if self._running is not None:
             self._running.ended.set()
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
