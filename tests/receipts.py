@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.fuzz.process import Answer, Client, VaultProcess
@@ -30,19 +30,9 @@ class Keeper(Client):
         super().__init__(server.port, server.root)
         self._receipts = receipts
 
-    def request(
-        self,
-        method: str,
-        target: str,
-        body: bytes | object = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        token: str | None = None,
-    ) -> Answer:
-        answer = super().request(method, target, body, headers=headers, token=token)
+    def heard(self, answer: Answer) -> None:
         if "log-receipt" in answer.headers:
             self._receipts.append(receipt_of(answer))
-        return answer
 
 
 def outcomes(*folders: Path) -> dict[Receipt, str]:

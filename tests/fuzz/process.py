@@ -61,10 +61,15 @@ class Client:
         try:
             self._connection.request(method, target, sent, wanted)
             response = self._connection.getresponse()
-            return Answer(response.status, response.read(), dict(response.getheaders()))
+            answer = Answer(response.status, response.read(), dict(response.getheaders()))
         except BaseException:
             self._connection.close()
             raise
+        self.heard(answer)
+        return answer
+
+    def heard(self, answer: Answer) -> None:
+        """Called with each answer, for who keeps something of it."""
 
     def close(self) -> None:
         self._connection.close()

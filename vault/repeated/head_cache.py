@@ -260,12 +260,9 @@ class HeadCache:
             or call.identity.kind != "biscuit"
             or call.operation is not Operation.READ
             or call.head.method != "GET"
-            or call.proofs is not NO_PROOFS
             or call.options is not NO_OPTIONS
             or call.login is not None
-            or call.head.conditions is not None
-            or call.head.idempotency_key
-            or scope["raw_path"][4:] != call.destination.full.encode()
+            or not _says_all(scope, call)
             or not _is_one_request(scope, call, came.behind)
         ):
             return
@@ -274,11 +271,7 @@ class HeadCache:
             self._forms.put(came.cut.rest, ReadForm(call, scope["raw_path"], self._plans.era))
 
     def learn_write(self, scope: MutableMapping[str, Any], call: Call) -> None:
-        """Cache the head of a write that was carried out, from its target's second time on.
-
-        It has to be one whose head says all in path and token: with a certificate, a condition, an idempotency key, or in
-        another spelling of the path, each is parsed.
-        """
+        """Cache the head of a write that was carried out and whose head says all in path and token, from its target's second time on."""
         identity = call.identity
         steady = (
             not call.token
@@ -293,16 +286,25 @@ class HeadCache:
             or not steady
             or not call.bound.route.access.contained
             or call.head.method not in _KNOWN
-            or call.proofs is not NO_PROOFS
-            or call.head.conditions is not None
-            or call.head.idempotency_key
-            or scope["raw_path"][4:] != call.destination.full.encode()
+            or not _says_all(scope, call)
         ):
             return
         came: Came | None = scope.get(HEAD)
         first = not self._plans.met_write(call.key[1])
         if not first and came is not None and not came.whole and _is_one_request(scope, call, came.behind):
             self._writes.put(came.digest, WriteHead(call, came.behind, self._plans.era))
+
+
+def _says_all(scope: MutableMapping[str, Any], call: Call) -> bool:
+    """Whether path and token say all: with a certificate, a condition, an idempotency key, or in another spelling of the path,
+    each request is parsed.
+    """
+    return (
+        call.proofs is NO_PROOFS
+        and call.head.conditions is None
+        and not call.head.idempotency_key
+        and bool(scope["raw_path"][4:] == call.destination.full.encode())
+    )
 
 
 def _is_one_request(scope: MutableMapping[str, Any], call: Call, behind: int) -> bool:
