@@ -39,6 +39,7 @@ class Server:
         self._reader = FrameReader()
         self._number = FIRST
         self.problems: list[BaseException] = []
+        self._before = set(threading.enumerate())
 
         def serve() -> None:
             try:
@@ -76,12 +77,19 @@ class Server:
         self.thread.join(60)
         assert not self.thread.is_alive()
 
+    def no_thread_is_left(self) -> None:
+        """Wait for those of the agent: SoftHSM crashes where it is finalised, or starts anew, below a call."""
+        for thread in set(threading.enumerate()) - self._before:
+            thread.join(60)
+            assert not thread.is_alive()
+
 
 @pytest.fixture
 def server(softhsm: SoftHsm) -> Iterator[Server]:
     made = Server()
     yield made
     made.close()
+    made.no_thread_is_left()
 
 
 def test_it_answers_every_operation(softhsm: SoftHsm, server: Server) -> None:
@@ -138,6 +146,7 @@ def test_a_wrong_pin_is_said_at_the_opening(softhsm: SoftHsm) -> None:
     assert reply.failure.kind == "PinBlocked"
     assert "xyzzy" not in reply.failure.message
     server.close()
+    server.no_thread_is_left()
 
 
 def test_without_a_login_it_only_lists_tokens(softhsm: SoftHsm, server: Server) -> None:
@@ -156,6 +165,7 @@ def test_a_module_that_fails_at_the_list_of_tokens_says_so(softhsm: SoftHsm, mod
     ):
         server.ask(operations.ListTokens(), list[TokenInfo])
     server.close()
+    server.no_thread_is_left()
 
 
 @pytest.mark.parametrize("sent", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1"])
@@ -188,6 +198,7 @@ def test_a_call_that_hangs_keeps_it_from_saying_goodbye(softhsm: SoftHsm, module
         assert entered.wait(60)
         server.close()
         release.set()
+        server.no_thread_is_left()
     # SoftHSM was not finalised: another user of it goes on.
     softhsm.device("a", module=module).start()
 
