@@ -202,6 +202,24 @@ def test_a_damaged_index_is_made_anew_while_it_runs(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_an_index_that_is_made_anew_tells_how_far_it_is(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        _ended(tmp_path, 20, 500)
+        async with following(tmp_path) as served:
+            await through(served, LOG, 9_999)
+        (tmp_path / FILE).unlink()
+        told: list[tuple[int, int]] = []
+        async with following(tmp_path) as served:
+            while (status := served.folder.status()).rebuilding:
+                told.append((status.done, status.total))
+                await asyncio.sleep(0)
+            assert (status.done, status.total) == (10_000, 10_000)
+        assert told == sorted(told)
+        assert len({done for done, total in told if 0 < done < total == 10_000}) > 2
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 10_000])
 def test_a_file_that_is_no_index_is_replaced(tmp_path: Path, content: bytes) -> None:
     async def scenario() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Between which times a search looks that does not say so."""
 
+import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 
@@ -83,3 +84,29 @@ def test_the_next_page_looks_as_far_as_the_first(
     first = application.request("GET", "/v1/sys/log/records", token="reader").json()["data"]
     application.request("GET", f"/v1/sys/log/records?cursor={first['next']}", token="reader")
     assert (asked[-1].ends, asked[-1].position, asked[-1].open) == (ends, position, False)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+def test_a_page_whose_time_ran_out_says_so_and_has_a_next_one(
+    here: tuple[Application, list[Search]], monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    """Even one without a record: whoever asks goes on from where the search came to."""
+    application, asked = here
+    position = Position(Nanos(7 * 10**9), "~", 1)
+
+    async def search(_: object, ask: Search) -> SearchPage:
+        asked.append(ask)
+        return SearchPage(position=position, complete=False, ends=ask.ends)
+
+    monkeypatch.setattr(_Reader, "search", search)
+    answer = application.request("GET", "/v1/sys/log/records", token="reader", headers={"accept": accept})
+    *lines, end = answer.body.splitlines()
+    if accept.endswith("x-ndjson"):
+        about = json.loads(end)["$page"]
+        assert lines == []
+    else:
+        about = json.loads(answer.body)["data"]
+        assert about["records"] == []
+    assert about["complete"] is False
+    application.request("GET", f"/v1/sys/log/records?cursor={about['next']}", token="reader")
+    assert asked[-1].position == position
