@@ -25,6 +25,8 @@ BEAT_SECONDS: Final = 2.0
 START_SECONDS: Final = 60.0
 """How long a worker that is started beside others, or in their place, may take until it serves: a quarter of a second is usual, and
 30 seconds may go by where it opens by a token."""
+_LONGEST: Final = 16
+"""How many times as long as usual a start may take in the end, where each of those before took too long and none serves."""
 _MOST_MISSED: Final = 10
 """Beats that a worker may let pass."""
 SILENT: Final = "a worker does not answer and is ended"
@@ -74,6 +76,8 @@ class Watch:
         self._patience = patience
         self._start = start
         self._unanswered = 0
+        self._longer = 1
+        """How many times as long a start may take: twice as long after each that was too late where none serves."""
 
     @property
     def unanswered(self) -> bool:
@@ -121,17 +125,22 @@ class Watch:
     def _look_at_start(self, child: Child, *, first_start: bool) -> None:
         """End who should serve by now, wherever that hangs. Who has not joined has no keys.
 
-        One that has may be the last that has them: it is ended only where another one serves. What the very first one does may
-        take long, and whoever started the server has a deadline of their own.
+        One that has may be the last that has them: it is ended only where another one serves. Where none serves, what opens the
+        vault may be slow, and the next one has longer for it. What the very first one does may take long, and whoever started
+        the server has a deadline of their own.
         """
         late = child.waited * self._beat_seconds
         if first_start:
             if late >= self._start > late - self._beat_seconds:
                 self._log.caution("server", _LATE_FIRST, pid=child.pid, seconds=self._start)
-        elif late >= self._start and (
-            not child.joined or any(each.ready and each.joined for each in self._children.values())
-        ):
+            return
+        serving = any(each.ready and each.joined for each in self._children.values())
+        if serving:
+            self._longer = 1
+        if late >= self._start * self._longer and (serving or not child.joined) and not child.ended:
             self.put_out(child, _LATE)
+            if not serving:
+                self._longer = min(2 * self._longer, _LONGEST)
 
 
 def kill(child: Child, number: int) -> None:

@@ -105,6 +105,22 @@ def test_one_that_has_no_keys_is_ended_where_none_serves_and_one_that_may_have_t
     assert crew.ended() == [1, 2]
 
 
+def test_where_none_serves_each_has_twice_as_long_as_the_one_before(crew: Crew) -> None:
+    """A token that takes a minute to open the vault would keep it shut for ever."""
+    beats = int(START / BEAT)
+    for number, longer in enumerate((1, 2, 4, 8, 16, 16), 1):
+        crew.add(joined=False, ready=False)
+        crew.beat(beats * longer - 1)
+        assert crew.ended() == list(range(1, number))
+        crew.beat(1)
+        assert crew.ended() == list(range(1, number + 1))
+    crew.add(joined=True, ready=True)
+    crew.beat(1)
+    crew.add(joined=False, ready=False)
+    crew.beat(beats)
+    assert crew.ended() == [*range(1, 7), 8], "where one serves it is as usual"
+
+
 def test_the_very_first_one_has_the_time_that_it_takes(crew: Crew) -> None:
     crew.add(joined=False, ready=False)
     crew.beat(LONG, first_start=True)
