@@ -37,7 +37,7 @@ _ANYWHERE = (
 _CIPHERTEXT = re.compile(r"\bvault:v(\d+):([A-Za-z0-9+/_-]+=*)")
 _LINE_BREAK = "\n"
 _KEY_TEXT = re.compile(r"[A-Za-z0-9+/]{22,}={0,2}")
-_DER_SIGNATURE = re.compile(r"ME[QUY].{85,93}")
+_DER_SIGNATURE = re.compile(r"ME[IMQUY].{81,93}")
 _MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")
 _CLUSTER = re.compile(r"\bvault-cluster-[0-9a-f]{8}\b")
 _FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")

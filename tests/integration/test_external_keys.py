@@ -129,10 +129,17 @@ def test_while_an_issuers_token_hangs_others_write_and_whoever_waits_for_it_is_a
         stopper = threading.Thread(target=_stopping, args=(server.process.pid, over))
         answers: list[tuple[int, Any]] = []
 
+        def refused_one() -> bool:
+            return any(status != 200 for status, _ in answers)
+
         def issue() -> None:
+            """Until somebody is refused: an agent may answer some before it is stopped."""
             with Client(port) as own:
                 own.token = client.token
-                answers.append(own.ask("POST", "nhi/issue/r", {}))
+                while True:
+                    answers.append(own.ask("POST", "nhi/issue/r", {}))
+                    if refused_one():
+                        return
 
         stopper.start()
         waiting = [threading.Thread(target=issue) for _ in range(12)]
@@ -142,7 +149,7 @@ def test_while_an_issuers_token_hangs_others_write_and_whoever_waits_for_it_is_a
             for thread in waiting:
                 thread.start()
             writes = 0
-            while not answers:
+            while not refused_one():
                 assert client.ask("POST", "kv/a", {"x": str(writes)})[0] == 204
                 assert client.ask("GET", "kv/a")[1]["data"] == {"x": str(writes)}
                 writes += 1
@@ -152,8 +159,8 @@ def test_while_an_issuers_token_hangs_others_write_and_whoever_waits_for_it_is_a
             refusals = [answer["errors"][0] for status, answer in answers if status == 500]
             assert refusals
             assert all("agent" in refusal or "in time" in refusal for refusal in refusals)
-            assert {status for status, _ in answers} <= {200, 500}  # an agent may answer before it is stopped
-            assert len(answers) == len(waiting)
+            assert {status for status, _ in answers} <= {200, 500}
+            assert len(answers) >= len(waiting)
         finally:
             over.set()
             stopper.join()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Secrets of 24 MiB: nothing that is done to one holds the event loop, on any storage, and every part of it arrives."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
@@ -13,8 +14,8 @@ from tests.routes.driver import Answer, Application
 from vault.storage.sqlite.storage import SqliteStorage
 
 _SIZE = 24 << 20
-_MOST = 0.012
-"""Seconds of processor time that a step may take here. On the machine that this was measured on the longest takes a third."""
+_MOST = 8
+"""How many times as long as a copy of a secret a step may take, in processor time: the longest takes 3 or 4, hashing it takes 5."""
 _HELD: list[tuple[str, float]] = []
 """For how long each request of the scenario that is being played held the loop, in seconds."""
 P = ParamSpec("P")
@@ -41,9 +42,19 @@ def _undisturbed(scenario: Callable[P, None]) -> Callable[P, None]:
             assert _HELD
             return {f"{place}. {name}": seconds for place, (name, seconds) in enumerate(_HELD, 1)}
 
-        assert stalls.held_too_long(play, _MOST) == {}
+        assert stalls.held_too_long(play, _MOST * _copying()) == {}
 
     return played
+
+
+def _copying() -> float:
+    """What a copy of a secret takes on this machine at the time, in seconds of processor time."""
+    least = 1.0
+    for _ in range(5):
+        began = time.thread_time()
+        bytearray(_BODY)
+        least = min(least, time.thread_time() - began)
+    return least
 
 
 def _sent(

@@ -24,7 +24,7 @@ from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.postgres.unit import Unit
 from vault.storage.protocol import Storage, StorageFailure, StorageLost
 
-_DEADLINE = 0.5
+_DEADLINE = 2.0
 Story = Callable[[PostgresStorage, Proxy], Coroutine[Any, Any, None]]
 Play = Callable[[Story], None]
 
