@@ -83,14 +83,14 @@ def test_a_server_that_is_not_there_is_tried_three_times() -> None:
 
 def test_an_answer_that_comes_too_late_is_not_waited_for() -> None:
     def behave(_: Sent) -> Said:
-        time.sleep(0.6)
+        time.sleep(2)
         return Said()
 
     with serving(behave) as (port, _):
         begun = time.monotonic()
         with pytest.raises(TimedOut):
             _transport(port, request_s=0.2).send(Request("GET", "/x"))
-        assert time.monotonic() - begun < 0.55
+        assert time.monotonic() - begun < 1.8
 
 
 def test_an_answer_that_is_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

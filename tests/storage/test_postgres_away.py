@@ -144,7 +144,7 @@ def test_one_that_does_not_answer_fails_everything_in_time_and_is_used_again(
         await soon(lambda: reader.get("a"))
         await soon(lambda: fill(storage, "c"))
         await soon(lambda: until_kept(storage, lambda tx: tx.put("d", b"")))
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
         assert {"a", "b", "c", "d"} <= set(await everything(storage))
 
     play(story)
@@ -183,11 +183,11 @@ def test_one_that_is_started_again_is_used_again_within_seconds(how: signal.Sign
                     await put(storage, "none", optimistic=bool(turn))
                 with pytest.raises(StorageFailure):
                     await storage.reader().get("before/0")
-                assert time.monotonic() - began < 2
+                assert time.monotonic() - began < 4
                 await asyncio.to_thread(cluster.start)
                 began = time.monotonic()
                 await soon(partial(put, storage, f"after/{turn}", optimistic=not turn))
-                assert time.monotonic() - began < 4
+                assert time.monotonic() - began < 10
                 assert storage._database.epoch > before
             assert len(await everything(storage)) == 4
             await storage.close()
@@ -215,7 +215,7 @@ def test_while_there_is_no_connection_everything_fails_at_once_and_few_are_tried
         for _ in range(100):
             with pytest.raises(StorageFailure):
                 await storage.reader().get("a")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         assert len(tried) < 20
         await storage.close()
 

@@ -150,7 +150,7 @@ def test_who_waits_for_the_turn_too_long_is_told_and_loses_nothing_else(hasty: P
                 with pytest.raises(StorageFailure, match="another node held the turn to write for too long"):
                     async with other.write(optimistic=optimistic) as late:
                         await late.put("late", b"")
-            assert 0.4 <= time.monotonic() - began < 3
+            assert 0.4 <= time.monotonic() - began < 10
             assert await other.reader().get("before") == b"before", "reads wait for nobody"
             await tx.put("held", b"")
         await until_kept(other, lambda tx: tx.put("after", b""))
@@ -170,7 +170,7 @@ def test_a_node_that_holds_the_turn_and_hangs_is_put_out_and_keeps_nothing(hasty
                 await tx.put("lost", b"")
                 began = time.monotonic()
                 await until_kept(other, add)
-                assert time.monotonic() - began < 2
+                assert time.monotonic() - began < 3
         assert sorted(await everything(other)) == ["counter"]
         await fill(hanging, "again")
         assert sorted(await everything(hanging)) == ["again", "counter"]

@@ -103,4 +103,4 @@ def test_an_answer_that_comes_drop_by_drop_has_its_time_and_no_more(drops: list[
         began = time.monotonic()
         with pytest.raises(SendFailure):
             post(receiver, 0.5)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 4.5
