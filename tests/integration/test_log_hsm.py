@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.hsm import pairs
-from tests.hsm.tokens import PIN, SoftHsm
+from tests.hsm.tokens import PIN, SoftHsm, delete_keys
 from tests.integration.processes import Running
 from tests.integration.softhsm import CONFIGS, HSM, hsm_server, token
 from tests.integration.test_server_vault import Client
 from vault.log.format.checkpoint import parse_checkpoint
 from vault.log.format.note import parse_note
 from vault.log.format.note_key import KeyKind, Verifier
+from vault.log.format.trust import Trust
+from vault.log.format.verify import verify_folder
 
 __all__ = ["token"]
 
@@ -71,10 +73,10 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, token: SoftHsm) -> Iterator[Site]:
+def site(folder: Path, token: SoftHsm, *, more: str = "") -> Iterator[Site]:
     """Start a server whose log is signed by an external key that is not there yet."""
     log = f'log {{ path = "{folder}/log" origin = "vault.example.eu/log" root_reads = true signing_key = "hsm-a:log" }}'
-    with hsm_server(folder, token, more=log) as (server, client):
+    with hsm_server(folder, token, more=f"{log}\n{more}") as (server, client):
         yield Site(folder, server, client)
 
 
@@ -119,6 +121,36 @@ def test_the_log_is_signed_by_the_hsm_while_that_answers_and_without_it_while_no
         one.until(lambda: one.told("sealed") > 0)
         assert one.lines()[-1] == 2
         assert not any(PIN in line for line in one.server.lines)
+
+
+def test_two_workers_whose_key_vanishes_from_the_token_sign_without_it(
+    tmp_path: Path, token: SoftHsm
+) -> None:
+    """Each has a log of its own. Nothing is refused, the status tells why, and what was signed before stays verified."""
+    with site(tmp_path, token, more="workers = 2") as one:
+
+        def signatures() -> list[int]:
+            """How many the last checkpoint of each worker's log has, after a request that either may have taken."""
+            with Client(one.client.connection.port, token=one.client.token) as fresh:
+                assert fresh.ask("GET", "auth/token/lookup-self")[0] == 200
+            return [
+                len(parse_note(json.loads(path.read_text().splitlines()[-1])["note"].encode()).signatures)
+                for path in one.folder.glob("*/*.checkpoints")
+            ]
+
+        one.ask("POST", f"{CONFIGS}/hsm-a", HSM)
+        one.ask("POST", KEY, {"label": "p256"})
+        one.ask("POST", GRANT)
+        one.until(lambda: signatures() == [2, 2])
+        status = one.client.ask("GET", "sys/log/status")[1]["data"]
+        keys = [status["key"], *status["hsm"]["keys"].values()]
+        assert len(keys) == 3
+        delete_keys("p256", token="a", pin=PIN, environment=token.environment)
+        one.until(lambda: signatures() == [1, 1])
+        one.until(lambda: one.state()[1] != "")
+        assert "p256" in one.state()[1]
+    report = verify_folder(one.folder, Trust(keys=tuple(map(Verifier.parse, keys))))
+    assert (report.faults, len(report.logs)) == ((), 2)
 
 
 def _verify(note: bytes, token: SoftHsm, vkey: str) -> None:
