@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import thread_time
 from typing import Final
 
-import msgspec
+from tests.pace import slower
 
 STEP: Final = 4
 """How much longer the longer input is."""
@@ -17,10 +17,6 @@ _NOTHING: Final = 0.02
 much of it. A square of a quarter of a million steps takes a minute, n^1.5 of as many a tenth of a second."""
 _TRIES: Final = 8
 """How often a cost is measured before its least counts."""
-_MEASURE: Final = b"[" + b"[]," * (1 << 17) + b"[]]"
-"""A text whose reading asks for memory as the costliest of those that are tried."""
-_QUIET: Final = 0.012
-"""Processor seconds that reading it takes where nothing else runs: beside others, caches and pages are slower to come."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -37,11 +33,11 @@ def excess(work: Callable[[int], Callable[[], object]], size: int, most: float) 
     """Say what is wrong with the cost of `work(size)` and `work(4 * size)`: "" if it is linear and at most `most` seconds.
 
     `work` prepares an input of a size and returns what is to be measured. Whatever disturbs a measurement makes it
-    longer, so the least of several counts, and the first that is in order ends it. What disturbs all of them makes a
+    longer, so the least of several counts, and the first that is in order ends it. What disturbs all of them makes
     known work longer too, and by that much more is allowed.
     """
     short, long = work(size), work(STEP * size)
-    low = high = known = float("inf")
+    low = high = float("inf")
     gc.freeze()  # as the server does: what the tests keep in memory is not looked through while it is measured
     try:
         for _ in range(_TRIES):
@@ -49,11 +45,10 @@ def excess(work: Callable[[int], Callable[[], object]], size: int, most: float) 
             linear = high <= _LINEAR * max(low, _NOTHING / STEP)
             if high <= _NOTHING or (linear and high <= most):
                 return ""
-            known = min(known, seconds(lambda: msgspec.json.decode(_MEASURE)))
             if high > 20 * most:
                 break  # no disturbance is so long
     finally:
         gc.unfreeze()
-    if linear and high <= most * known / _QUIET:
+    if linear and high <= most * slower():
         return ""
     return f"{size} characters cost {low * 1000:.1f} ms, {STEP * size} cost {high * 1000:.1f} ms"

@@ -30,8 +30,8 @@ def found(seconds: float) -> list[str]:
 
 
 def test_a_step_that_takes_long_is_found_and_named() -> None:
-    (fault,) = found(stalls.MOST + 0.02)
-    assert fault.startswith("it held the event loop for 0.1")
+    (fault,) = found(5 * stalls.MOST)  # more than the slowest machine takes
+    assert fault.startswith("it held the event loop for 0.5")
 
 
 def test_short_steps_and_waiting_are_not() -> None:
@@ -65,8 +65,8 @@ def test_the_least_of_a_few_plays_counts_and_the_first_in_order_ends_them() -> N
         left = list(times)
         return stalls.held_too_long(lambda: left.pop(0), 1.0), len(times) - len(left)
 
-    fast, slow = {"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 2.0}
+    fast, slow = {"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 20.0}
     assert played(fast) == ({}, 1)
     assert played(slow, fast) == ({}, 2)
-    assert played({"a": 2.0, "b": 0.5}, slow) == ({}, 2), "disturbed elsewhere each time"
-    assert played(slow, {"a": 0.5, "b": 1.5}, slow) == ({"b": 1.5}, 3)
+    assert played({"a": 20.0, "b": 0.5}, slow) == ({}, 2), "disturbed elsewhere each time"
+    assert played(slow, {"a": 0.5, "b": 15.0}, slow) == ({"b": 15.0}, 3)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Secrets of 24 MiB: nothing that is done to one holds the event loop, on any storage, and every part of it arrives."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import ParamSpec
 import pytest
 
 from tests import stalls
+from tests.pace import copying
 from tests.routes.driver import Answer, Application
 from vault.storage.sqlite.storage import SqliteStorage
 
 _SIZE = 24 << 20
-_MOST = 8
+_MOST = 6
 """How many times as long as a copy of a secret a step may take, in processor time: the longest takes 3 or 4, hashing it takes 5."""
 _HELD: list[tuple[str, float]] = []
 """For how long each request of the scenario that is being played held the loop, in seconds."""
@@ -42,19 +42,9 @@ def _undisturbed(scenario: Callable[P, None]) -> Callable[P, None]:
             assert _HELD
             return {f"{place}. {name}": seconds for place, (name, seconds) in enumerate(_HELD, 1)}
 
-        assert stalls.held_too_long(play, _MOST * _copying()) == {}
+        assert stalls.held_too_long(play, _MOST * copying(_BODY)) == {}
 
     return played
-
-
-def _copying() -> float:
-    """What a copy of a secret takes on this machine at the time, in seconds of processor time."""
-    least = 1.0
-    for _ in range(5):
-        began = time.thread_time()
-        bytearray(_BODY)
-        least = min(least, time.thread_time() - began)
-    return least
 
 
 def _sent(

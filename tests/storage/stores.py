@@ -20,6 +20,8 @@ from vault.storage.sqlite.storage import SqliteStorage
 
 T = TypeVar("T")
 
+_DEADLINE = 60.0
+"""Seconds for a statement: some have 68 MB, on a machine that does much else."""
 MEMORIES = {"memory": MemoryStorage, "memory-lagging": LaggingStorage}
 
 
@@ -37,7 +39,8 @@ class Store:
         if self.kind == "postgresql":
             assert self._cluster is not None
             self._databases.append(self._cluster().empty())
-            return PostgresStorage(self._cluster().address(self._databases[-1]), on_statement)
+            address = self._cluster().address(self._databases[-1])
+            return PostgresStorage(address, on_statement, deadline=_DEADLINE)
         if self.kind != "sqlite":
             return MEMORIES[self.kind](on_statement=on_statement)
         return SqliteStorage.open(next(self._files), on_statement=on_statement)

@@ -32,6 +32,7 @@ class Place:
         self._cluster, self.role = cluster, role
         self.database = cluster.bare()
         make_role(cluster, role)
+        cluster.run("postgres", f"ALTER ROLE {role} CONNECTION LIMIT -1; ALTER ROLE {role} RESET ALL")
         asyncio.run(install(cluster.direct(self.database), role))
 
     @property
