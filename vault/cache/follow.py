@@ -80,6 +80,7 @@ class Follower:
         self._storage = storage
         self._most_epochs = most_epochs
         self._owners: dict[str, Drop] = {}
+        self._first: set[str] = set()
         self._marking: set[str] = set()
         self._knowing: set[str] = set()
         self.epoch = 0
@@ -93,12 +94,17 @@ class Follower:
         self._begun = self._ended = 0
         """Looks at the storage, of which one is under way at most; the newest that did all it had to."""
 
-    def own(self, kind: str, drop: Drop, *, marks: bool = False, knows: bool = False) -> None:
+    def own(
+        self, kind: str, drop: Drop, *, first: bool = False, marks: bool = False, knows: bool = False
+    ) -> None:
         """Register the owner of `kind`; one that `marks` says so of each identity that it held and drops.
 
-        One that `knows` who callers are knows nobody after `forget`.
+        One that comes `first` is told before all others: they read with what it keeps. One that `knows` who callers are knows
+        nobody after `forget`.
         """
         self._owners[kind] = drop
+        if first:
+            self._first.add(kind)
         if marks:
             self._marking.add(kind)
         if knows:
@@ -166,7 +172,8 @@ class Follower:
             for drop in self._owners.values():
                 await drop(None)
         else:
-            for change in changes:
+            # A fact that changed early may have changed again since, and is read as it is now: under keys that are told of last.
+            for change in sorted(changes, key=lambda change: change.kind not in self._first):
                 await self._owners[change.kind](change.key)
         if self.state is state:
             self.epoch = seen

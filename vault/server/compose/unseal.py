@@ -115,11 +115,11 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             if not self.ground.barrier.sealed:
                 await self.controls.audit.load(self.ground.barrier.reader(ROOT_ID, _CORE))
 
-        self.ground.follower.own(formats.FORMATS_KIND, self._refusing_newer(leave))
+        self.ground.follower.own(formats.FORMATS_KIND, self._refusing_newer(leave), first=True)
         self.ground.follower.own(POLICY_KIND, self.controls.policies.drop)
         self.ground.follower.own(NAMESPACE_KIND, drop_namespace)
         self.ground.follower.own(MOUNT_KIND, self.router.drop)
-        self.ground.follower.own(KEYRING_KIND, refresh_keyring)
+        self.ground.follower.own(KEYRING_KIND, refresh_keyring, first=True)
         self.ground.follower.own(AUDIT_KIND, reload_audit)
         self.ground.follower.own(SEAL_KIND, drop_deleted)
         self.ground.follower.own(QUOTA_KIND, self.controls.quotas.drop)
