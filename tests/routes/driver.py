@@ -461,7 +461,8 @@ class Application:
         for vault in reversed(self.vaults):
             self._runner.run(vault.stop())
         for storage in self.storages:
-            self._runner.run(storage.close())
+            if self._beside is None or storage is not self._beside.storage:
+                self._runner.run(storage.close())
         self._runner.close()
         if self._site is not None:
             self._site.close()
