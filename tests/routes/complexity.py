@@ -25,6 +25,7 @@ from tests.pace import slower
 from tests.routes.driver import SWIFT_PAIRS, TARGETS, Application, Target
 from tests.routes.furniture import BASES, furnish, log_in, seal
 from tests.routes.kinds import load
+from vault.storage.memory import MemoryStorage
 
 MEBIBYTE = 1 << 20
 STRANGER = 0.1
@@ -249,8 +250,8 @@ class Account:
 
 @cache
 def furnished() -> Application:
-    """An application that others begin as copies of."""
-    application = Application(engines=SWIFT_PAIRS)
+    """An application that others begin as copies of; in memory, as it can be copied then once it is closed."""
+    application = Application(MemoryStorage(), engines=SWIFT_PAIRS)
     furnish(application)
     application.close()
     return application

@@ -414,6 +414,11 @@ class Application:
 
         self.run(work())
 
+    def another(self) -> "Application":
+        """Return one more that has the same storage, to be closed before this one."""
+        storage = self.storage if self._site is None else self._site.open()
+        return Application(storage, beside=self)
+
     def copied(self) -> MemoryStorage:
         """Return a copy of all that it keeps; it may be closed, if it is in memory."""
         if isinstance(self.storage, MemoryStorage):

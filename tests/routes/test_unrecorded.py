@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What no audit device takes has not happened: neither the request that cannot be recorded nor its answer (SL-53)."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 
 from tests.routes.driver import TARGETS, Application, Target
 from vault.audit.device import DeviceFailure
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.formats import FORMATS_PATH
+from vault.barrier.keyring import KEYRING_PATH, Keyring
 from vault.framework.request.operation import Operation
 from vault.log.writer import LogFailure
 
@@ -60,11 +63,20 @@ def application() -> Iterator[Application]:
 
 
 def kept(application: Application) -> tuple[object, ...]:
-    """Everything that storage holds, and whether the vault is open."""
+    """Everything that storage holds, and whether the vault is open; but for what a node notes by itself."""
     timers = {(timer.kind, timer.key): timer for timer in application.timers()}
     stored = application.stored()
-    stored.pop(FORMATS_PATH, None)  # a node notes it by itself, once it knows that no older one lives
-    return stored, timers, application.vault.ground.barrier.sealed
+    stored.pop(FORMATS_PATH, None)  # once it knows that no older one lives
+    barrier = application.vault.ground.barrier
+    terms: object = None
+    if not barrier.sealed:
+        with contextlib.suppress(
+            BarrierFailure
+        ):  # another one has replaced the root key: it is compared as it is
+            keyring = Keyring.unwrap(barrier.root_key, stored[KEYRING_PATH])
+            terms = keyring.rotation, [(term.number, term.key.reveal()) for term in keyring._terms.values()]
+            del stored[KEYRING_PATH]  # it has how often each key was used, too, now and then
+    return stored, terms, timers, barrier.sealed
 
 
 def unheard(application: Application, kind: str, method: str, path: str, body: object) -> int:
