@@ -414,7 +414,7 @@ class Application:
 
         self.run(work())
 
-    def another(self) -> "Application":
+    def another_server(self) -> "Application":
         """Return one more that has the same storage, to be closed before this one."""
         storage = self.storage if self._site is None else self._site.open()
         return Application(storage, beside=self)

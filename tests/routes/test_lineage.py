@@ -484,7 +484,7 @@ def test_a_tree_is_found_by_each_of_its_blocks_too(issuer: Issuer) -> None:
 def test_a_chain_that_another_node_saw_meanwhile_is_in_its_tree_once(issuer: Issuer) -> None:
     token = issuer.issue()
     first, second = (issuer.narrow(token, f"hop({number}); {READS}") for number in range(2))
-    there = issuer.application.another()
+    there = issuer.application.another_server()
     assert issuer.status(first, DB) == 200
     assert there.request("GET", f"/v1/{DB}", token=second).status == 200
     issuer.application.records()
