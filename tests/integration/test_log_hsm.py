@@ -46,9 +46,12 @@ class Site:
         ]
         return [len(parse_note(note.encode()).signatures) for note in notes]
 
-    def newest(self) -> bytes:
-        (path,) = self.folder.glob("*/*.checkpoints")
-        return str(json.loads(path.read_text().splitlines()[-1])["note"]).encode()
+    def newest(self) -> list[bytes]:
+        """The newest checkpoint of each worker's log."""
+        return [
+            str(json.loads(path.read_text().splitlines()[-1])["note"]).encode()
+            for path in self.folder.glob("*/*.checkpoints")
+        ]
 
     def until(self, so: Callable[[], bool]) -> None:
         """Have records come until something is so."""
@@ -104,7 +107,8 @@ def test_the_log_is_signed_by_the_hsm_while_that_answers_and_without_it_while_no
         assert (one.told(MISSING), one.told(BACK)) == (1, 1)
         key, trouble = one.state()
         assert trouble == ""
-        _verify(one.newest(), token, key)
+        (newest,) = one.newest()
+        _verify(newest, token, key)
         (agent,) = _agents(one.server.process.pid)
         os.kill(agent, signal.SIGSTOP)
         one.until_signed(twice=False)
@@ -133,10 +137,7 @@ def test_two_workers_whose_key_vanishes_from_the_token_sign_without_it(
             """How many the last checkpoint of each worker's log has, after a request that either may have taken."""
             with Client(one.client.connection.port, token=one.client.token) as fresh:
                 assert fresh.ask("GET", "auth/token/lookup-self")[0] == 200
-            return [
-                len(parse_note(json.loads(path.read_text().splitlines()[-1])["note"].encode()).signatures)
-                for path in one.folder.glob("*/*.checkpoints")
-            ]
+            return [len(parse_note(note).signatures) for note in one.newest()]
 
         one.ask("POST", f"{CONFIGS}/hsm-a", HSM)
         one.ask("POST", KEY, {"label": "p256"})
