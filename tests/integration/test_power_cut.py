@@ -113,7 +113,7 @@ def cut(vault: VaultProcess, disk: Disk, folder: Path, images: int, servers: int
         assert paths <= answered(disk, at)
         place = folder / f"image-{seed}"
         place.mkdir()
-        put(disk.image(at, chance, appended=frozenset({AUDIT})), place / "disk")
+        put(disk.image(at, chance, appended=(AUDIT,)), place / "disk")
         audit = place / "disk" / AUDIT
         left = audit.read_bytes() if audit.exists() else b""  # its name may not have been flushed either
         lacking += any(f'"{path}"'.encode() not in left for path in paths)

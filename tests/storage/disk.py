@@ -3,14 +3,13 @@
 
 Durable is what a flush (`fsync`, `fdatasync`) that was done by then had found. Of what came later each sector of 512 bytes
 is of a moment of its own: no flush orders it. The size of a file is too, and so is each name: a new file has its name for
-certain when its folder was flushed. A file that is only appended to keeps a beginning of what is not flushed, as on file
+certain when its folder was flushed, and that folder's own name too. A file that is only appended to keeps a beginning of what is not flushed, as on file
 systems that write data before sizes (ext4, xfs): a hole in its middle would need a disk that lies.
 """
 
 from __future__ import annotations
 
 import bisect
-import os
 import random
 import struct
 import subprocess
@@ -25,6 +24,8 @@ _HEAD: Final = struct.Struct("=IIQQQ")
 _SOURCE: Final = Path(__file__).with_name("forgetful.c")
 _GONE: Final = 0
 """What a name leads to once it was removed: no inode has this number."""
+_TOP: Final = -1
+"""The number of the folder itself."""
 
 
 class Record(NamedTuple):
@@ -107,7 +108,9 @@ class Disk:
         self.promises: list[tuple[int, str]] = []
         """Each line that the process said, and where in the log."""
         self.names: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        """By name, which inode it led to from where in the log on; `_GONE` for none."""
+        """By name below the folder, which inode it led to from where in the log on; `_GONE` for none."""
+        self._folders = {_TOP}
+        """The inodes that are folders."""
         self._inodes: dict[int, Inode] = defaultdict(Inode)
         self._numbers: dict[int, int] = {}
         """The system uses the number of an inode again; here each file has its own."""
@@ -119,19 +122,23 @@ class Disk:
 
     def _take(self, at: int, record: Record, begun: dict[int, int]) -> None:
         kind, path, number, offset, data = record
-        name = os.path.basename(path)
+        name = self._name(path)
         if kind == "A":
             self.promises += [(at, line) for line in data.decode(errors="replace").splitlines()]
-        elif kind == "C":
+        elif kind in {"C", "M"}:
             self._numbers[number] = at + 1
             self.names[name].append((at, at + 1))
+            if kind == "M":
+                self._folders.add(at + 1)
         elif kind == "U":
             self.names[name].append((at, _GONE))
         elif kind == "R":
-            self.names[os.path.basename(data.decode())].append((at, self.names[name][-1][1]))
+            moved = self.names[name][-1][1]
+            assert moved not in self._folders, "what is in a folder would have other names"
+            self.names[self._name(data.decode())].append((at, moved))
             self.names[name].append((at, _GONE))
         elif kind == "L":
-            self.names[os.path.basename(data.decode())].append((at, self.names[name][-1][1]))
+            self.names[self._name(data.decode())].append((at, self.names[name][-1][1]))
         elif kind == "F":
             begun[offset] = at
         elif kind == "D":
@@ -139,30 +146,38 @@ class Disk:
         else:
             self._inode(path, number).changes.append(Change(at, offset, data if kind == "W" else None))
 
+    def _name(self, path: str) -> str:
+        return path[len(self._folder) + 1 :]
+
     def _inode(self, path: str, number: int) -> Inode:
-        return self._inodes[-1 if path == self._folder else self._numbers[number]]
+        return self._inodes[_TOP if path == self._folder else self._numbers[number]]
 
     def written(self, name: str) -> Sequence[Change]:
         """Return all that was done to the file that first had this name."""
         return self._inodes[self.names[name][0][1]].changes
 
     def image(
-        self, moment: int, chance: random.Random, *, appended: frozenset[str] = frozenset()
+        self, moment: int, chance: random.Random, *, appended: tuple[str, ...] = ()
     ) -> dict[str, bytes]:
-        """Return what may be on the disk after a power cut at this place in the log: content by name.
+        """Return what may be on the disk after a power cut at this place in the log: content by name; `/` ends a folder's.
 
-        Files whose names are in `appended` lose an end, all others any sectors.
+        Files whose names end so as `appended` says lose an end, all others any sectors.
         """
         newest = chance.choice((0.0, 1.0, chance.random()))
         kept = _Kept(newest, chance)
-        durable = self._inodes[-1].flushed(moment)
+        folders = {"": _TOP}
         image = {}
-        for name, history in self.names.items():
-            past = [(at, number) for at, number in history if at < moment]
-            certain = bisect.bisect(past, (durable, 1 << 62))
+        for name in sorted(self.names):  # a folder comes before what is in it
+            parent = folders.get(name.rpartition("/")[0], _GONE)
+            if parent == _GONE:
+                continue
+            past = [(at, number) for at, number in self.names[name] if at < moment]
+            certain = bisect.bisect(past, (self._inodes[parent].flushed(moment), 1 << 62))
             number = ([(0, _GONE), *past][certain + kept.of(len(past) - certain)])[1]
-            if number != _GONE:
-                image[name] = self._content(self._inodes[number], moment, kept, whole=name in appended)
+            if number in self._folders:
+                folders[name], image[f"{name}/"] = number, b""
+            elif number != _GONE:
+                image[name] = self._content(self._inodes[number], moment, kept, whole=name.endswith(appended))
         return image
 
     @staticmethod

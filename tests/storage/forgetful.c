@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 /*
  * Preloaded into a process (LD_PRELOAD), this writes down what the process asks of the disk, and changes nothing of it:
- * writes, cuts, flushes, new and removed names of files in the folder FORGETFUL_FOLDER go to the file FORGETFUL_LOG, in
+ * writes, cuts, flushes, new and removed names of files and folders in FORGETFUL_FOLDER go to the file FORGETFUL_LOG, in
  * the order in which they happen. So does what it says on standard output: what it promised by then.
  * `tests/storage/disk.py` reads the log and builds from it what a power cut may leave.
  *
@@ -177,6 +177,30 @@ int unlink(const char *name) {
     pthread_mutex_lock(&lock);
     int is = realpath(name, path) && inside(path);
     int failed = REAL(unlink)(name);
+    if (is && !failed) {
+        record('U', path, 0, 0, "", 0);
+    }
+    pthread_mutex_unlock(&lock);
+    return failed;
+}
+
+int mkdir(const char *name, mode_t mode) {
+    char path[PATH_MAX];
+    struct stat found;
+    pthread_mutex_lock(&lock);
+    int failed = REAL(mkdir)(name, mode);
+    if (!failed && realpath(name, path) && inside(path) && !stat(path, &found)) {
+        record('M', path, found.st_ino, 0, "", 0);
+    }
+    pthread_mutex_unlock(&lock);
+    return failed;
+}
+
+int rmdir(const char *name) {
+    char path[PATH_MAX];
+    pthread_mutex_lock(&lock);
+    int is = realpath(name, path) && inside(path);
+    int failed = REAL(rmdir)(name);
     if (is && !failed) {
         record('U', path, 0, 0, "", 0);
     }

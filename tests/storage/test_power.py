@@ -50,7 +50,9 @@ def put(image: Mapping[str, bytes], folder: Path) -> None:
     """Make the files that a disk has behind a power cut."""
     folder.mkdir()
     for name, data in image.items():
-        if not name.endswith(_MEMORY):
+        if name.endswith("/"):
+            (folder / name).mkdir(0o700)
+        elif not name.endswith(_MEMORY):
             (folder / name).touch(0o600)
             (folder / name).write_bytes(data)
 

@@ -23,7 +23,7 @@ import msgspec
 from vault.framework.clock import Entropy, parse_rfc3339_whole
 from vault.log.chain import Chain, ChainState
 from vault.log.format.checkpoint import BadCheckpoint, parse_checkpoint
-from vault.log.format.files import create_file, of_process
+from vault.log.format.files import create_file, make_folder, of_process, sync_folder
 from vault.log.format.note import BadNote, parse_note
 from vault.log.format.segment import CHECKPOINTS, CLOSED, SEGMENT, STATE, LogId, Segment, list_logs
 from vault.log.format.tree import leaf_hash
@@ -129,12 +129,13 @@ def _is_old(log: Path, before: Nanos) -> bool:
 
 def node_id(folder: Path, entropy: Entropy) -> str:
     """Return the name of this node in log ids: eight hexadecimal digits, made once. Raises `OSError`."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / NODE
     if not path.exists():
         # Several workers start at once, and one of them names the node.
         with contextlib.suppress(FileExistsError):
             create_file(path, f"{entropy.bytes(4).hex()}\n".encode(), beside=of_process())
+    sync_folder(folder)
     return path.read_text(encoding="ascii").strip()
 
 
@@ -144,7 +145,7 @@ def _logs(folder: Path) -> list[LogId]:
 
 def _lock(folder: Path) -> int:
     """Return the descriptor of a log's lock, -1 where another process has it; the log is made. Raises `OSError`."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder)
     fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,13 +11,15 @@ import contextlib
 import errno
 import os
 import threading
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from vault.log.chain import Chain, Position
-from vault.log.format.files import append_whole, replace_file
+from vault.log.format.files import append_whole, replace_file, sync_folder
 from vault.log.format.segment import SEGMENT, STATE, Segment
 
 _FULL: Final = {errno.ENOSPC: "the disk is full; free space", errno.EDQUOT: "a quota is reached; raise it"}
@@ -59,11 +61,11 @@ class LogWriter:
         self._fd = -1
         self._size, self._ends = 0, 0.0
         self._first = 0
-        self._ended: list[int] = []
-        """Descriptors of segments that ended since the last checkpoint."""
+        self._ended = deque[int]()
+        """Descriptors of segments that ended, and may not be on the disk yet."""
         self._positions: dict[int, Position] = {}
         """Where segments begin, by their first record, until that is stored."""
-        self._storing = threading.Lock()
+        self._syncing = threading.Lock()
 
     @property
     def segment(self) -> int:
@@ -88,13 +90,6 @@ class LogWriter:
         Until then a start reads the segment before it too, which is not closed as long.
         """
         self._positions[first] = self.chain.position()
-
-    def store_positions(self) -> None:
-        """Store where segments begin, so that a start reads the newest one alone. It blocks. Raises `OSError`."""
-        with self._storing:
-            for first, position in list(self._positions.items()):
-                replace_file(Segment(self.folder, first).path(STATE), b"".join(position.encode()))
-                del self._positions[first]
 
     def write(self, line: bytes, now: float) -> None:
         """Append records that the chain has made, one or several. Raises `LogFailure`, and then none is in the file.
@@ -123,9 +118,24 @@ class LogWriter:
 
     def unsynced(self) -> UnsyncedFiles:
         """Return what is written and may not be on the disk yet."""
-        ended, self._ended = self._ended, []
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return UnsyncedFiles(self, [*ended, os.dup(self._fd), folder])
+        return UnsyncedFiles(self, os.dup(self._fd), tuple(self._positions))
+
+    def sync(self, open_segment: int, begun: Iterable[int]) -> None:
+        """Have all on the disk that had ended, the open segment by its descriptor, and then where the segments `begun` begin.
+
+        One call after another: what one of them has to wait for, the next one may not leave out. What could not be
+        synced is tried again with the next. It blocks. Raises `OSError`.
+        """
+        with self._syncing:
+            while self._ended:
+                os.fsync(self._ended[0])
+                os.close(self._ended.popleft())
+            os.fsync(open_segment)
+            # A start that finds a position reads nothing before it: so it comes behind that.
+            for first in self._positions.keys() & set(begun):
+                replace_file(Segment(self.folder, first).path(STATE), b"".join(self._positions[first].encode()))
+                del self._positions[first]
+            sync_folder(self.folder)
 
     def reopen(self) -> None:
         """Do nothing: segments end by themselves, and nobody else moves them."""
@@ -133,9 +143,10 @@ class LogWriter:
     def close(self) -> None:
         """Release the file and the log."""
         with contextlib.suppress(OSError):  # the next start reads more
-            self.store_positions()
+            self.unsynced().sync()
         descriptors = [*self._ended, self._fd, self._lock]
-        self._ended, self._fd, self._lock = [], -1, -1
+        self._ended.clear()
+        self._fd, self._lock = -1, -1
         for fd in descriptors:
             if fd >= 0:
                 with contextlib.suppress(OSError):  # it is closed even so
@@ -143,18 +154,15 @@ class LogWriter:
 
 
 class UnsyncedFiles:
-    """What is written and may not be on the disk yet."""
+    """What was written by some time, and may not be on the disk yet."""
 
-    def __init__(self, writer: LogWriter, descriptors: list[int]) -> None:
-        """`descriptors` are closed once they are synced; the log's folder is the last."""
-        self._writer, self._descriptors = writer, descriptors
+    def __init__(self, writer: LogWriter, open_segment: int, begun: Iterable[int]) -> None:
+        """`open_segment` is a descriptor, and closed once it is synced; `begun` are the segments that had begun."""
+        self._writer, self._open, self._begun = writer, open_segment, begun
 
     def sync(self) -> None:
         """Have it on the disk. It blocks: call it in a thread, once. Raises `OSError`."""
         try:
-            self._writer.store_positions()
-            for fd in self._descriptors:
-                os.fsync(fd)
+            self._writer.sync(self._open, self._begun)
         finally:
-            for fd in self._descriptors:
-                os.close(fd)
+            os.close(self._open)

@@ -77,7 +77,7 @@ def _killed(folder: Path, limits: LogLimits) -> tuple[int, bytes]:
     root = log.writer.chain.root()
     assert len(list(folder.rglob("*.jsonl"))) == 3
     assert not list(folder.rglob("*.state"))
-    log.writer.store_positions = lambda: None  # type: ignore[method-assign]  # a kill stores nothing
+    log.writer._positions.clear()  # a kill stores nothing
     log.writer.close()
     return root
 

@@ -46,6 +46,65 @@ def test_where_a_segment_begins_is_stored_off_the_loop_and_again_after_a_full_di
     assert {path.stem for path in tmp_path.rglob("*.state")} == firsts
 
 
+def test_where_a_segment_begins_is_stored_behind_what_comes_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, synced, real = (
+        opened(tmp_path, limits=LogLimits(segment_bytes=1000)),
+        list[tuple[str, int]](),
+        os.fsync,
+    )
+
+    def note(fd: int) -> None:
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        synced.append((path.suffix, len(list(tmp_path.rglob("*.state")))))
+        real(fd)
+
+    wrote(log, *[draft() for _ in range(9)])
+    segments = len(list(tmp_path.rglob("*.jsonl")))
+    monkeypatch.setattr(os, "fsync", note)
+    log.writer.unsynced().sync()
+    assert [each for each in synced if each[0] == ".jsonl"] == [(".jsonl", 0)] * segments
+    assert synced[-1] == ("", segments)  # the folder, with all names
+
+
+def test_a_segment_that_could_not_be_synced_is_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened(tmp_path, limits=LogLimits(segment_bytes=1000))
+    wrote(log, *[draft() for _ in range(9)])
+    segments = sorted(tmp_path.rglob("*.jsonl"))
+    first, synced, real = segments[0].stat().st_ino, list[int](), os.fsync
+
+    def refuse(fd: int) -> None:
+        if os.fstat(fd).st_ino == first:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(fd)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Input"):
+                log.writer.unsynced().sync()
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    log.writer.unsynced().sync()
+    assert synced[: len(segments)] == [path.stat().st_ino for path in segments]
+
+
+def test_a_log_has_its_names_on_the_disk_before_anything_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, real = list[Path](), os.fsync
+
+    def note(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    opened(tmp_path / "var/log").writer.close()
+    assert {tmp_path, tmp_path / "var", tmp_path / "var/log"} <= set(synced)
+
+
 def test_a_segment_ends_at_its_age(tmp_path: Path) -> None:
     log = opened(tmp_path, limits=LogLimits(segment_seconds=10))
     chain = log.writer.chain
