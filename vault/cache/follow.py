@@ -105,6 +105,7 @@ class Follower:
         self._owners[kind] = drop
         if first:
             self._first.add(kind)
+        self._owners = dict(sorted(self._owners.items(), key=lambda owner: owner[0] not in self._first))
         if marks:
             self._marking.add(kind)
         if knows:

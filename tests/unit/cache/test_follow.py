@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.lagging import LaggingStorage
-from vault.cache.follow import BoundedCache, Follower
+from vault.cache.follow import BoundedCache, Drop, Follower
 from vault.storage import memory as module
 from vault.storage.memory import MemoryStorage
 
@@ -75,6 +75,33 @@ def test_the_era_goes_on_where_each_identity_that_a_change_falls_on_is_told_of_i
         era = follower.era
         await follower.forget()
         assert follower.era is not era
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("every", [False, True], ids=["one by one", "everything"])
+def test_who_comes_first_is_told_before_all_others(*, every: bool) -> None:
+    async def scenario() -> None:
+        storage, told = MemoryStorage(), list[str]()
+        follower = Follower(storage)
+
+        def tell(kind: str) -> Drop:
+            async def drop(key: str | None) -> None:
+                told.append(f"{kind} {key}")
+
+            return drop
+
+        for kind, first in (("mount", False), ("format", True), ("quota", False), ("key", True)):
+            follower.own(kind, tell(kind), first=first)
+        await _change(storage, ("mount", "x"))
+        await follower.catch_up()
+        told.clear()
+        unowned = [("unknown", "x")] if every else []
+        await _change(storage, ("mount", "x"), ("quota", "x"), ("key", "x"), ("format", "x"), *unowned)
+        await follower.follow()
+        key = None if every else "x"
+        firsts = ("format", "key") if every else ("key", "format")
+        assert told == [f"{kind} {key}" for kind in (*firsts, "mount", "quota")]
 
     asyncio.run(scenario())
 

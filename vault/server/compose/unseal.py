@@ -97,13 +97,6 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
                 if not await self.key_slots.sealing.follow(ring):
                     self.ground.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
 
-        async def drop_namespace(key: str | None) -> None:
-            if (
-                key is None
-            ):  # all may be of another vault: whether this process has its keys comes before anything is read
-                await refresh_root()
-            await self.router.drop_namespace(key)
-
         async def drop_deleted(key: str | None) -> None:
             del key
             if not self.ground.barrier.sealed:
@@ -117,7 +110,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
 
         self.ground.follower.own(formats.FORMATS_KIND, self._refusing_newer(leave), first=True)
         self.ground.follower.own(POLICY_KIND, self.controls.policies.drop)
-        self.ground.follower.own(NAMESPACE_KIND, drop_namespace)
+        self.ground.follower.own(NAMESPACE_KIND, self.router.drop_namespace)
         self.ground.follower.own(MOUNT_KIND, self.router.drop)
         self.ground.follower.own(KEYRING_KIND, refresh_keyring, first=True)
         self.ground.follower.own(AUDIT_KIND, reload_audit)
