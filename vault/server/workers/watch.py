@@ -87,6 +87,10 @@ class Watch:
     def beat(self, *, first_start: bool) -> None:
         """Ask workers whether their event loops go on, and end who has to be; `first_start`: none has served yet."""
         self._look_for_still()
+        serving = any(child.ready and child.joined for child in self._children.values())
+        if serving:
+            self._longer = 1
+        late = False
         for child in self._children.values():
             if child.left:
                 child.missed += 1
@@ -94,7 +98,9 @@ class Watch:
                     self.put_out(child, SILENT)
             elif not child.ready:
                 child.waited += 1
-                self._look_at_start(child, first_start=first_start)
+                late |= self._ended_late(child, first_start=first_start, serving=serving)
+        if late and not serving:
+            self._longer = min(2 * self._longer, _LONGEST)
 
     def put_out(self, child: Child, why: str) -> None:
         """End a worker, which one that waits for a disk does later. Another one is started once it has ended."""
@@ -122,25 +128,22 @@ class Watch:
                 if child.missed >= _MOST_MISSED:
                     self.put_out(child, SILENT)
 
-    def _look_at_start(self, child: Child, *, first_start: bool) -> None:
-        """End who should serve by now, wherever that hangs. Who has not joined has no keys.
+    def _ended_late(self, child: Child, *, first_start: bool, serving: bool) -> bool:
+        """End who should serve by now, wherever that hangs, and tell whether it was. Who has not joined has no keys.
 
         One that has may be the last that has them: it is ended only where another one serves. Where none serves, what opens the
-        vault may be slow, and the next one has longer for it. What the very first one does may take long, and whoever started
+        vault may be slow, and the next ones have longer for it. What the very first one does may take long, and whoever started
         the server has a deadline of their own.
         """
         late = child.waited * self._beat_seconds
         if first_start:
             if late >= self._start > late - self._beat_seconds:
                 self._log.caution("server", _LATE_FIRST, pid=child.pid, seconds=self._start)
-            return
-        serving = any(each.ready and each.joined for each in self._children.values())
-        if serving:
-            self._longer = 1
-        if late >= self._start * self._longer and (serving or not child.joined) and not child.ended:
-            self.put_out(child, _LATE)
-            if not serving:
-                self._longer = min(2 * self._longer, _LONGEST)
+            return False
+        if late < self._start * self._longer or (child.joined and not serving) or child.ended:
+            return False
+        self.put_out(child, _LATE)
+        return True
 
 
 def kill(child: Child, number: int) -> None:

@@ -27,6 +27,7 @@ class Crew:
     def __init__(self) -> None:
         enable_socket()
         self.children: dict[int, Child] = {}
+        self.added: list[Child] = []
         self.ends: dict[int, socket.socket] = {}
         self.processes: list[subprocess.Popen[bytes]] = []
         self.watch = Watch(
@@ -45,6 +46,7 @@ class Crew:
         child.joined, child.ready = joined, ready
         self.children[number], self.ends[number] = child, theirs
         self.processes.append(process)
+        self.added.append(child)
         return child
 
     def beat(self, times: int, *, first_start: bool = False) -> None:
@@ -59,9 +61,7 @@ class Crew:
         return [number for number, child in self.children.items() if child.ended]
 
     def close(self) -> None:
-        for child, end, process in zip(
-            self.children.values(), self.ends.values(), self.processes, strict=True
-        ):
+        for child, end, process in zip(self.added, self.ends.values(), self.processes, strict=True):
             child.control.close()
             end.close()
             process.kill()
@@ -119,6 +119,31 @@ def test_where_none_serves_each_has_twice_as_long_as_the_one_before(crew: Crew) 
     crew.add(joined=False, ready=False)
     crew.beat(beats)
     assert crew.ended() == [*range(1, 7), 8], "where one serves it is as usual"
+
+
+def test_several_that_are_late_at_once_double_the_time_once(crew: Crew) -> None:
+    beats = int(START / BEAT)
+    for _ in range(4):
+        crew.add(joined=False, ready=False)
+    crew.beat(beats)
+    crew.add(joined=False, ready=False)
+    crew.beat(2 * beats - 1)
+    assert crew.ended() == [1, 2, 3, 4]
+    crew.beat(1)
+    assert crew.ended() == [1, 2, 3, 4, 5]
+
+
+def test_once_all_serve_the_time_is_as_usual_again(crew: Crew) -> None:
+    beats = int(START / BEAT)
+    crew.add(joined=False, ready=False)
+    crew.beat(beats)
+    del crew.children[1]
+    crew.add(joined=True, ready=True)
+    crew.beat(1)
+    del crew.children[2]
+    crew.add(joined=False, ready=False)
+    crew.beat(beats)
+    assert crew.ended() == [3]
 
 
 def test_the_very_first_one_has_the_time_that_it_takes(crew: Crew) -> None:
