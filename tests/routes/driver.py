@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hsm.key_slot import KeySlot
 from nhi.auth.userpass.install import install as install_userpass
-from tests.clocks import MOST_TURNS, MovedClock
+from tests.clocks import MovedClock
 from tests.routes.crew import Linked
 from tests.routes.kinds import KINDS, Site, copy_of, entries_of, load, timers_of
+from tests.routes.rounds import Rounds
 from vault.engines.ssh.install import install as install_ssh
 from vault.engines.ssh.keys.pairs import NewPair, new_pair
 from vault.framework.clock import Entropy
@@ -89,8 +90,6 @@ ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
 """A policy that covers no route."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
 _OF_EACH = re.compile(r"/sys/(?:seal|unseal|namespaces/.+/(?:seal|unseal))$")
-_PATIENCE = 2_000
-"""Hundredths of a second that `Application.work` waits at most, once many turns of the loop were not enough."""
 _MOUNTED = {"cubbyhole", "identity", "kv", "system", "token"}
 _LISTENER = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)
 
@@ -213,6 +212,7 @@ class Application:
         self.log = io.StringIO()
         self._runner = asyncio.Runner()
         self.client = ("127.0.0.1", 4711)
+        self._rounds = Rounds()
         self._runner.run(self._build())
 
     @staticmethod
@@ -270,6 +270,7 @@ class Application:
             reads_log=False,
         )
         made.key_slots.lifecycle.slots.join(self._slots)
+        self._rounds.count(made._background)
         return made
 
     async def _begins_as_others(self) -> bool:
@@ -402,17 +403,11 @@ class Application:
 
     def work(self) -> None:
         """Run the timers that are due, and wait until what ends by them is taken back."""
+        self.run(self._rounds.work(self.vaults))
 
-        async def work() -> None:
-            for vault in self.vaults:
-                await vault._background.work()
-            for turn in range(MOST_TURNS):
-                if not any(vault.leases.endings.waiting for vault in self.vaults):
-                    return
-                # What a database or a disk is asked for takes time, and more of it where others work too.
-                await asyncio.sleep(0 if turn < MOST_TURNS - _PATIENCE else 0.01)
-
-        self.run(work())
+    def settle(self) -> None:
+        """Run timers until none is due, nor run by what the vaults do by themselves."""
+        self.run(self._rounds.settle())
 
     def another_server(self) -> "Application":
         """Return one more that has the same storage, to be closed before this one."""

@@ -242,7 +242,7 @@ def test_revocation_at_each_level_ends_the_children_at_the_next_request(able: Is
             == 400
         )
     if how != "mount":
-        _settle(able.application)
+        able.application.settle()
         kept = able.application.run(entries_left(able.application, first, second))
         assert kept == [False, False]
 
@@ -254,7 +254,7 @@ def test_a_revoked_biscuit_ends_what_was_made_with_one_that_was_renewed_from_it(
     assert able.status(held, DB) == 200
     able.root("nhi/revoke", {"token": token})
     assert able.status(held, DB) == 403
-    _settle(able.application)
+    able.application.settle()
     assert able.application.run(entries_left(able.application, held)) == [False]
 
 
@@ -287,7 +287,7 @@ def test_the_tree_shows_children_and_a_preview_counts_them(able: Issuer) -> None
     ):
         assert (body, able.root("nhi/revoke/preview", body)["data"]["tokens"]) == (body, tokens)
     assert able.root("nhi/revoke", {"token": narrow})["data"]["tokens"] == 2
-    _settle(able.application)
+    able.application.settle()
     left = able.root(f"nhi/credentials/{about['token_id']}", method="GET")["data"]["tokens"]
     assert [one["accessor"] for one in left] == [accessor[other]]
 
@@ -306,12 +306,12 @@ def test_an_orphaned_grandchild_stays_narrowed_and_ends_with_the_biscuit(able: I
     second = child(able, first)
     able.root("auth/token/revoke-orphan", {"token": first})
     assert [able.status(first, DB), able.status(second, DB), able.status(second, OTHER)] == [403, 200, 403]
-    _settle(able.application)
+    able.application.settle()
     assert looked(able, second)["orphan"] is True
     assert able.status(second, OTHER) == 403
     able.root("nhi/revoke", {"token": narrow})
     assert able.status(second, DB) == 403
-    _settle(able.application)
+    able.application.settle()
     assert able.application.run(entries_left(able.application, second)) == [False]
 
 
@@ -335,7 +335,7 @@ def test_a_wrapped_child_and_its_cubbyhole_end_with_the_biscuit(able: Issuer) ->
         "POST", "/v1/sys/wrapping/unwrap", token=later.json()["wrap_info"]["token"]
     ).json()["auth"]["client_token"]
     assert able.status(wrapped, DB) == 403
-    _settle(able.application)
+    able.application.settle()
     assert able.application.run(_cubbyholes(able.application, held)) == []
 
 
@@ -345,7 +345,7 @@ def test_what_was_made_for_a_child_is_taken_back_with_its_biscuit(able: Issuer) 
     spared = child(able, able.issue())
     leases = [application.run(new_lease(application, one)) for one in (held, spared)]
     able.root("nhi/revoke", {"token": token})
-    _settle(application)
+    application.settle()
     vault = application.vault
     core = vault.ground.barrier.reader(ROOT_ID, "ns/root/")
     found = [application.run(vault.leases.store.get(core, one)) for one in leases]
@@ -463,11 +463,6 @@ def test_a_request_that_the_checks_of_a_chain_refuse_takes_no_use_off_a_child(
     assert able.status(held, "secret/data/none-of-its") == 403  # what policies refuse counts, as anywhere
     assert able.status(held, DB, "POST", {"data": {}}) == 200
     assert [able.status(held, DB) for _ in range(2)] == [200, 403]
-
-
-def _settle(application: Application) -> None:
-    while application.run(application.vault._background.work()):
-        pass
 
 
 async def _cubbyholes(application: Application, token: str) -> list[str]:

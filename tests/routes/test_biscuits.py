@@ -488,7 +488,6 @@ def test_what_was_made_for_a_biscuit_is_taken_back_with_it(issuer: Issuer, how: 
     kid = read_chain(from_text(token)).root_key_id
     body = {"block": {"token": reads}, "workload": {"workload": "w1"}, "key": {"kid": kid}}[how]
     issuer.root("nhi/revoke", body)
-    while application.run(application.vault._background.work()):
-        pass
+    application.settle()
     over = [application.run(is_over(application, lease)) for lease in leases]
     assert over == ([False, True, True, False] if how == "block" else [True] * 4)

@@ -312,7 +312,7 @@ def test_what_was_made_for_a_block_that_is_in_no_tree_is_taken_back_with_it(
     assert len(issuer.tree(token)["nodes"]) == 2
     for one in held[2:]:
         issuer.root("nhi/revoke", {"token": one})
-    application.run(application.vault._background.work())
+    application.settle()
     over = [application.run(is_over(application, one)) for one in leases]
     assert over == [False, False, True, True]
 
@@ -465,8 +465,7 @@ def test_a_mount_says_how_long_it_keeps_what_it_has_seen(issuer: Issuer) -> None
     assert issuer.status(after, DB) == 200
     targets = [f"/v1/nhi/credentials/{issuer.token_id(one)}" for one in (before, after)]
     issuer.application.clock.sleep(3600 + 3700)
-    for _ in range(3):
-        issuer.application.run(issuer.application.vault._background.work())
+    issuer.application.settle()
     found = [issuer.application.request("GET", target, token="root").status for target in targets]
     assert found == [200, 404]
 

@@ -52,11 +52,6 @@ def child(issuer: Issuer, token: str) -> str:
     return made
 
 
-def settle(application: Application) -> None:
-    while application.run(application.vault._background.work()):
-        pass
-
-
 def test_a_token_lasts_no_longer_than_its_mounts_allow(door: Issuer) -> None:
     door.root("sys/auth/nhi/tune", {"max_lease_ttl": "10m"})
     auth = login(door).json()["auth"]
@@ -134,7 +129,7 @@ def test_what_a_mount_has_given_ends_with_it_and_is_removed(door: Issuer, path: 
     for where in (DB, LOOK):
         found = [door.status(one, where) for one in (biscuit, first, second, spared, other)]
         assert found == [403, 403, 403, rest, rest]
-    settle(application)
+    application.settle()
     left = rest == 200
     assert application.run(entries_left(application, first, second, other)) == [False, False, left]
     assert application.run(_held(application, second, other)) == [False, left]
@@ -176,7 +171,7 @@ def test_as_with_any_token_what_one_has_wrapped_waits_for_whoever_has_the_wrappi
         )
         wrapped.append(answer.json()["wrap_info"]["token"])
     door.root("nhi/revoke", {"token": token})
-    settle(door.application)
+    door.application.settle()
     for one in wrapped:
         answer = door.application.request("POST", "/v1/sys/wrapping/unwrap", token=one)
         assert (answer.status, answer.json()["data"]) == (200, {"a": "b"})
@@ -188,7 +183,7 @@ def test_what_was_made_with_chains_that_end_is_removed_by_rounds_of_tokens(door:
     door.root("nhi/workloads/w1/revoke")
     assert application.run(_ended(application)) is False
     assert application.run(entries_left(application, *held)) == [True] * 80
-    settle(application)
+    application.settle()
     assert application.run(entries_left(application, *held)) == [False] * 80
 
 

@@ -53,8 +53,7 @@ def _login(issuer: Issuer, jwt: str = "", held: str = "", name: str = "r") -> in
 
 def _forget(issuer: Issuer) -> None:
     """Do what timers have come for."""
-    while issuer.application.run(issuer.application.vault._background.work()):
-        pass
+    issuer.application.settle()
 
 
 def test_a_clock_that_was_far_ahead_makes_no_token_count_twice(issuer: Issuer) -> None:

@@ -72,7 +72,7 @@ def test_a_token_that_has_ended_still_takes_what_was_renewed_from_it_along(issue
     last = issuer.application.request("POST", "/v1/auth/token/renew-self", {"increment": 3600}, token=middle)
     alive = last.json()["auth"]["client_token"]
     issuer.application.clock.sleep(120)
-    issuer.application.run(issuer.application.vault._background.work())
+    issuer.application.settle()
     assert [issuer.status(one, DB) for one in (short, middle, alive)] == [403, 403, 200]
     if how == "as root":
         issuer.root("auth/token/revoke", {"token": short})
@@ -97,13 +97,12 @@ def test_what_is_known_of_renewals_has_a_bound_and_goes_with_the_last_of_them(
     assert _lines(issuer) == 6
     for _ in range(6):
         issuer.application.clock.sleep(80_000)
-        issuer.application.run(issuer.application.vault._background.work())
+        issuer.application.settle()
         last = issuer.application.request(
             "POST", "/v1/auth/token/renew-self", {"increment": "1d"}, token=last
         ).json()["auth"]["client_token"]
     issuer.application.clock.sleep(200_000)
-    for _ in range(3):
-        issuer.application.run(issuer.application.vault._background.work())
+    issuer.application.settle()
     assert _lines(issuer) == 0
 
 

@@ -410,7 +410,7 @@ def test_sl_07_a_policy_says_nothing_of_siblings_parents_and_namespaces_of_anoth
     assert tenants.request("GET", "/v1/team/kv/a", token=narrow).status == 200
     assert told(tenants.request("GET", "/v1/team2/kv/a", token=narrow)) == OUTSIDE
     tenants.root("DELETE", "sys/namespaces/team")
-    tenants.run(tenants.vault._background.work())
+    tenants.settle()
     tenants.root("POST", "sys/namespaces/team", {})
     tenants.root("POST", "team/sys/policies/acl/wide", {"policy": EVERYTHING})
     assert tenants.request("GET", "/v1/team/sys/mounts", token=wide).status == 403

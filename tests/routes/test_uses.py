@@ -87,7 +87,7 @@ def test_what_was_issued_and_never_presented_is_listed_until_it_is_or_ends(issue
     assert _ids(issuer, "presented=no&workload=w1") == [young_id]
     assert [one for one in _kept(issuer, UNSEEN) if one.endswith(old_id)] == []
     clock.sleep(3 * HOUR)
-    issuer.application.run(issuer.application.vault._background.work())
+    issuer.application.settle()
     assert (_ids(issuer, "presented=no"), _kept(issuer, UNSEEN)) == ([], [])
 
 
@@ -214,7 +214,7 @@ def test_when_a_token_was_last_used_is_forgotten_with_its_tree(issuer: Issuer) -
     assert issuer.status(token, DB) == 200
     assert len(_kept(issuer, LAST)) == 1
     clock.sleep(40 * 86_400)
-    issuer.application.run(issuer.application.vault._background.work())
+    issuer.application.settle()
     assert (_kept(issuer, LAST), _ids(issuer)) == ([], [])
 
 
