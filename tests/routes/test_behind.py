@@ -8,6 +8,7 @@ import pytest
 
 from tests.routes.driver import Application
 from tests.shared import Shared
+from vault.barrier.failure import BarrierFailure
 from vault.storage.protocol import StorageFailure
 
 SEAL: Final = 'seal "shamir" { shares = 1 threshold = 1 }'
@@ -91,6 +92,31 @@ def test_a_look_that_failed_does_not_keep_the_next_one_from_following(
     assert other.request("GET", "/v1/team/sys/mounts", token="root").status == 503
     done(other, "PUT", "sys/namespaces/team/unseal", {"key": fresh["keys"][0]})
     assert "more/" in done(other, "GET", "team/sys/mounts")["data"]
+
+
+def test_one_that_is_asked_nothing_knows_what_changed_all_the_same(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each word to the others: else a commit would be compared with all that changed since, and the next look be long."""
+    one, other = both
+    done(other, "GET", "secret/config")
+    follower, keep_up = other.vault.ground.follower, other.vault._nodes.after_beat
+    assert keep_up is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(other.vault.ground.barrier, "refresh", _break)
+        done(one, "PUT", "sys/rotate", {})
+        before = follower.epoch
+        other.run(keep_up())
+    other.run(keep_up())
+    assert follower.epoch > before
+    done(other, "PUT", "sys/seal")
+    before = follower.epoch
+    other.run(keep_up())
+    assert follower.epoch == before
+
+
+async def _break() -> None:
+    raise BarrierFailure("it is damaged")
 
 
 async def _fail() -> None:

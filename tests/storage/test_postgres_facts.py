@@ -10,6 +10,7 @@ import pytest
 
 from tests.postgres import Cluster, asked
 from tests.storage.stores import everything, invalidate
+from vault.storage.memory import KEPT_CHANGES
 from vault.storage.postgres import schema
 from vault.storage.postgres.batches import Batch, arguments
 from vault.storage.postgres.connection import Address
@@ -231,6 +232,30 @@ def test_a_batch_takes_whoever_may_come_after_it_and_may_be_sent_beside_one_that
     lost.lost = True
     assert batch.drop_lost()
     assert batch.takes(_unit("b", "b", "x")), "what was untrue after that one is true without it"
+
+
+def test_who_is_far_behind_is_not_told_that_the_database_went_back(postgres: Callable[[], Cluster]) -> None:
+    cluster = postgres()
+    name = cluster.empty()
+    told: list[tuple[str, str]] = []
+
+    async def story() -> None:
+        storage = PostgresStorage(
+            cluster.address(name), on_turn=lambda known, found: told.append((known, found))
+        )
+        try:
+            first = await invalidate(storage, "first")
+            await invalidate(storage, *(str(number) for number in range(KEPT_CHANGES + 1)))
+            last = await invalidate(storage, "last")
+            assert await storage.news(first) == (last, None)
+            assert told == []
+            assert await storage.news(last + 1) == (last, None)
+            assert len(told) == 1
+        finally:
+            await storage.close()
+
+    asyncio.run(story())
+    cluster.give_back(name)
 
 
 def test_a_server_of_the_release_before_commits_by_the_statement_that_it_knows(

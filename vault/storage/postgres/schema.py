@@ -34,8 +34,12 @@ PAGE: Final = """
 """
 """The newest change, and paths in a range with what tells later whether any changed."""
 NEWS: Final = """
-    SELECT known.newest, known.known, change.n, change.kind, change.key
-    FROM (SELECT newest, EXISTS (SELECT FROM coffre.change WHERE n = $1) AS known FROM coffre.head) AS known
+    SELECT known.newest, known.known, known.pruned, change.n, change.kind, change.key
+    FROM (
+        SELECT newest, EXISTS (SELECT FROM coffre.change WHERE n = $1) AS known,
+            coalesce($1 BETWEEN 1 AND (SELECT n FROM coffre.change ORDER BY n LIMIT 1), false) AS pruned
+        FROM coffre.head
+    ) AS known
     LEFT JOIN coffre.change ON known.known AND change.n > $1 ORDER BY change.n, change.kind, change.key
 """
 NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM coffre.timer ORDER BY 1 LIMIT 1"

@@ -180,25 +180,27 @@ class PostgresStorage:
         """See `Storage.news`."""
         self._database.announce("news")
 
-        async def ask(connection: Connection) -> tuple[int, Sequence[Change] | None]:
+        async def ask(connection: Connection) -> tuple[int, Sequence[Change] | None, bool]:
             rows = await connection.rows(schema.NEWS, self._database.newest_of(since))
-            newest, known = rows[0][:2]
+            newest, known, pruned = rows[0][:3]
             epoch = self._database.epoch_of(connection, newest)
             if epoch == since:
-                return epoch, []
-            if not known:
+                return epoch, [], True
+            if known:
+                changes = [
+                    Change(self._database.epoch_of(connection, n), kind, key)
+                    for _, _, _, n, kind, key in rows
+                    if n is not None
+                ]
+                return epoch, changes, True
+            if not pruned:
                 # It is lower where an older backup is in place: transactions begin there.
                 self._database.epoch = epoch
                 self._lanes.forget_all()
-                return epoch, None
-            return epoch, [
-                Change(self._database.epoch_of(connection, n), kind, key)
-                for _, _, n, kind, key in rows
-                if n is not None
-            ]
+            return epoch, None, pruned
 
-        epoch, changes = await self._lanes.ask(ask)
-        if changes is None and since > 0:
+        epoch, changes, same_history = await self._lanes.ask(ask)
+        if since > 0 and not same_history:
             self._database.tell_of_turn(since, epoch)
         return epoch, changes
 
