@@ -335,7 +335,7 @@ class Trial:
             linear = _NOISE + GROWTH * self._least(place, pattern, quarter, place.most, worst)
             if seconds > linear:  # perhaps for what else the machine does
                 seconds = self._least(place, pattern, size, linear, worst)
-            if _exceeds(seconds, linear):
+            if seconds > linear:  # which was measured here
                 return self._fault(place, pattern, size, seconds, "no longer linear")
         return seconds * MEBIBYTE / size
 
