@@ -232,6 +232,12 @@ def is_policy(request: Sent) -> bool:
     return "/sys/policies/acl/" in path_of(request) and request.method == "POST"
 
 
+@FAULTS.fault(receipt_names_the_record="warning")
+def strangers_get_receipts(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    return replace(answer, headers={"Log-Receipt": 'log="0-0-1", seq=1', **answer.headers})
+
+
 @FAULTS.fault("receipt_names_the_record")
 def receipts_name_the_record_before(server: Behind, request: Sent) -> Said:
     answer = server.ask(request)

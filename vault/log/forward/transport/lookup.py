@@ -59,10 +59,12 @@ class NameLookup:
             running.ended.set()
 
     def _look_up(self, running: _Lookup) -> None:
-        with suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-            running.found = [(family, target) for family, _, _, _, target in found]
-        running.ended.set()
+        try:
+            with suppress(OSError, UnicodeError):
+                found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                running.found = [(family, target) for family, _, _, _, target in found]
+        finally:
+            running.ended.set()
 
     def abort(self) -> None:
         """Wake whoever waits."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from esa_conformance.areas.log.merkle import continues, leaf_hash, root_of
 from esa_conformance.areas.log.reading import (
+    RECORDS,
     checkpoint_over,
     newest,
     outcomes_of,
@@ -181,3 +182,6 @@ def receipt_names_the_record(t: Trial) -> None:
         (record,) = outcomes_of(t, reader, path)
         named = (told["log"], int(told["seq"])) if told is not None else ("", 0)
         t.equal((record.get("log"), record.get("seq")), named, "what it names is its record")
+    refused = reader.using("nobody").send("GET", RECORDS, query={"limit": 1})
+    t.served(not refused.ok, "a credential that nobody was given is refused")
+    t.should("log-receipt" not in refused.answer.headers, "a stranger is told the number of a record")
