@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Audit devices of a real server: a pipe that nobody reads stops nobody but its own, and no file is taken over."""
 
+import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -132,6 +134,78 @@ def test_a_slow_pipe_beside_a_file_keeps_nobody_waiting(tmp_path: Path) -> None:
             assert vault.audit.read_bytes().count(b"\n") >= 400
     finally:
         reader.close()
+
+
+class Troubled:
+    """A file or pipe that records go to, with what goes wrong with it."""
+
+    def __init__(self, folder: Path, trouble: str) -> None:
+        self.path, self._trouble = folder / "device" / "audit", trouble
+        self.path.parent.mkdir()
+        self._reader: Reader | None = None
+        if trouble == "full":
+            self.path.write_bytes(b"{}\n" * (16 << 20))  # more than any other file of the server has
+        elif trouble != "vanished":
+            os.mkfifo(self.path)
+            self._reader = Reader(self.path)
+
+    def begin(self, vault: VaultProcess) -> None:
+        if self._trouble == "full":
+            vault.limit_files(self.path.stat().st_size)
+        elif self._trouble == "vanished":
+            shutil.rmtree(self.path.parent)
+            self.path.parent.write_text("no folder")
+        elif self._reader is not None:
+            self._reader.stop()
+
+    def end(self, vault: VaultProcess) -> None:
+        if self._trouble == "full":
+            vault.limit_files(None)
+        elif self._trouble == "vanished":
+            self.path.parent.unlink()
+        elif self._reader is not None:
+            self._reader.go_on()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _health(vault: VaultProcess) -> tuple[bool, int]:
+    """Whether no device takes records, and how many do not."""
+    with vault.client("") as client:
+        found = client.request("GET", "/v1/sys/health").json()
+    return found.get("audit_blocked", False), found.get("audit_failing", 0)
+
+
+@pytest.mark.parametrize("trouble", ["blocked", "full", "vanished"])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside another"])
+def test_a_file_in_trouble_refuses_where_it_is_alone_and_loses_nothing_that_was_answered(
+    tmp_path: Path, trouble: str, alone: bool
+) -> None:
+    device = Troubled(tmp_path, trouble)
+    other = "" if alone else f'audit "file" "other" {{ options {{ file_path = "{tmp_path}/other" }} }}'
+    try:
+        with served(tmp_path, other, audit=device.path) as vault:
+            assert (_status(vault), _health(vault)) == (200, (False, 0))
+            device.begin(vault)
+            if alone:
+                wait_until(lambda: _status(vault) == 500, lambda: "requests are answered unrecorded")
+            else:
+                wait_until(lambda: _status(vault) == 200 and _health(vault)[1] == 1, lambda: "it is not told")
+                assert {_status(vault) for _ in range(20)} == {200}
+            assert _health(vault) == (alone, 1)
+            device.end(vault)
+            wait_until(lambda: _status(vault) == 200, lambda: "it does not go on")
+            wait_until(
+                lambda: _status(vault) == 200 and _health(vault) == (False, 0), lambda: "it is not told"
+            )
+    finally:
+        device.close()
+    if not alone:
+        lines = (tmp_path / "other").read_bytes().splitlines()
+        answers = [line for line in lines if json.loads(line)["type"] == "response"]
+        assert sum(b"lookup-self" in line for line in answers) >= 23
 
 
 @pytest.fixture(scope="module")
