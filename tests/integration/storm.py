@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Makes facts about tokens untrue at a rate, each in a commit of its own, as a node does that revokes: a process of its own.
+"""Makes facts about tokens untrue at a rate, as a node does that revokes: a process of its own.
 
-No client of these tests could have a node do that so often. Run with host, user, database and how many a second, until
+Each is a transaction of its own, and up to `AT_ONCE` are under way, which share commits as those of a node's clients do. No
+client of these tests could have a node do that so often. Run with host, user, database and how many a second, until
 standard input ends; prints how many there were. With `calm` behind that it commits as often, and nothing becomes untrue.
 """
 
 import asyncio
 import sys
 import time
+from functools import partial
+from typing import Final
 
 from tests.storage.stores import until_kept
 from vault.storage.postgres.connection import Address
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import Tx
+
+AT_ONCE: Final = 32
 
 
 async def blow(address: Address, rate: float, *, calm: bool) -> int:
@@ -20,19 +25,28 @@ async def blow(address: Address, rate: float, *, calm: bool) -> int:
     storage = PostgresStorage(address)
     over = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
     began = time.monotonic()
-    done = 0
+    begun = done = 0
+    under_way = set[asyncio.Task[None]]()
 
-    async def revoke(tx: Tx) -> None:
-        await tx.delete(f"ns/root/nothing/{done}")
+    async def change(number: int, tx: Tx) -> None:
+        await tx.delete(f"ns/root/nothing/{number}")
         if not calm:
-            await tx.invalidate("token", f"nobody{done}")
+            await tx.invalidate("token", f"nobody{number}")
+
+    async def revoke(number: int) -> None:
+        nonlocal done
+        await until_kept(storage, partial(change, number))
+        done += 1
 
     while not over.done():
-        if done < (time.monotonic() - began) * rate:
-            await until_kept(storage, revoke)
-            done += 1
-        else:
-            await asyncio.sleep(0.0005)
+        for one in [one for one in under_way if one.done()]:
+            under_way.remove(one)
+            one.result()
+        while len(under_way) < AT_ONCE and begun < (time.monotonic() - began) * rate:
+            begun += 1
+            under_way.add(asyncio.create_task(revoke(begun)))
+        await asyncio.sleep(0.002)
+    await asyncio.gather(*under_way)
     await storage.close()
     return done
 
