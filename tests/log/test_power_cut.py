@@ -9,6 +9,7 @@ import random
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +28,8 @@ from vault.log.format.verify import verify_folder
 pytestmark = pytest.mark.loopback
 
 APPENDED: Final = (SEGMENT, CHECKPOINTS)
-SECONDS: Final = 4.0
-"""How long requests are made: several checkpoints, segments that end, and some that are closed."""
+SECONDS: Final = 3.0
+"""How long requests are made, before a kill and after it: several checkpoints, segments that end, and some that are closed."""
 
 
 class Site:
@@ -52,9 +53,13 @@ class Recorded(Site):
                 for name, value in variables(compiled(folder), place, said).items():
                     inside.setenv(name, value)
                 self.vault.start()
-            self.vault.initialise()
-            promise(said, "ready")
-            self._use(said)
+                self.vault.initialise()
+                promise(said, "ready")
+                self._use(said, itertools.count())
+                self.vault.kill()
+                self.vault.start()
+                self.vault.unseal()
+                self._use(said, itertools.count(1_000_000))
         finally:
             self.vault.stop()
         self.disk = Disk(place, said)
@@ -64,7 +69,8 @@ class Recorded(Site):
         self.records = [line for segment in segments for line in segment.lines()]
         """All that the log had in the end."""
 
-    def _use(self, said: Path) -> None:
+    def _use(self, said: Path, numbers: Iterator[int]) -> None:
+        """Write for a while, and ask for checkpoints now and then."""
         with self.vault.client() as client:
             status = client.request("GET", "/v1/sys/log/status").json()["data"]
             self.log = status["log"]
@@ -72,7 +78,7 @@ class Recorded(Site):
             # Under no log's name: before the first checkpoint a log may be gone as a whole.
             self.trust = Trust(keys=(key.under(server_of(key.name)),))
             end = time.monotonic() + SECONDS
-            for number in itertools.count():
+            for number in numbers:
                 if time.monotonic() > end:
                     return
                 answer = client.request("POST", f"/v1/secret/data/n{number}", {"data": {"n": number}})

@@ -166,6 +166,7 @@ def _resume(
     writer = LogWriter(own, Chain(log, state, nanos), limits, lock)
     # 2.
     signed = _last_signed(own)
+    writer.note_unsynced(begin)
     size = _read(writer, log, begin, signed)
     for first in _segments(own):
         if first > begin:
@@ -174,6 +175,7 @@ def _resume(
                     f"it ends after {writer.chain.seq} records, and a segment begins with record {first}"
                 )
             writer.begins(first)
+            writer.note_unsynced(first)
             size = _read(writer, log, first, signed)
     if writer.chain.seq < signed[0]:
         raise LogDamaged(f"it ends after {writer.chain.seq} records, and {signed[0]} were signed")

@@ -27,7 +27,7 @@ from vault.log.format.note_key import KeyKind, Verifier
 from vault.log.format.segment import CHECKPOINTS, Segment
 from vault.log.hsm_line import HsmLine, HsmState
 from vault.log.witness.newest import SignedNow
-from vault.log.writer import LogWriter, UnsyncedFiles
+from vault.log.writer import LogWriter
 
 INTERVAL: Final = 1.0
 """Seconds between two checkpoints while records come (LOG-051)."""
@@ -143,7 +143,7 @@ class Checkpoints:
             return
         made = self._made(self._signer, None, checkpoint, self._writer.segment)
         with contextlib.suppress(OSError):
-            self._store(self._writer.unsynced(), made)
+            self._store(made)
             self._newest, self._whole = made, self._hsm is None
 
     def _checkpoint(self) -> Checkpoint:
@@ -157,7 +157,7 @@ class Checkpoints:
         if self._signer is not signer or checkpoint.size < self.signed:
             return
         made = self._made(signer, beside, checkpoint, segment)
-        await self._pool.run(_OWN, partial(self._store, self._writer.unsynced(), made), owed=True)
+        await self._pool.run(_OWN, partial(self._store, made), owed=True)
         if checkpoint.size >= self.signed:
             self._newest, self._whole = made, self._hsm is None or beside is not None
 
@@ -165,9 +165,9 @@ class Checkpoints:
         signers = [signer] if beside is None else [signer, beside]
         return SignedNow(checkpoint=checkpoint, note=sign_checkpoint(checkpoint, signers), segment=segment)
 
-    def _store(self, unsynced: UnsyncedFiles, made: SignedNow) -> None:
+    def _store(self, made: SignedNow) -> None:
         """Have the records on the disk, then the checkpoint over them. It blocks. Raises `OSError`."""
-        unsynced.sync()
+        self._writer.sync()
         said = {"time": rfc3339_whole(self._clock.nanos()).decode(), "note": made.note.decode()}
         path = Segment(self._writer.folder, made.segment).path(CHECKPOINTS)
         with self._turn:

@@ -11,15 +11,13 @@ import contextlib
 import errno
 import os
 import threading
-from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from vault.log.chain import Chain, Position
-from vault.log.format.files import append_whole, replace_file, sync_folder
+from vault.log.format.files import append_whole, replace_file, rewrite, sync_folder
 from vault.log.format.segment import SEGMENT, STATE, Segment
 
 _FULL: Final = {errno.ENOSPC: "the disk is full; free space", errno.EDQUOT: "a quota is reached; raise it"}
@@ -61,8 +59,10 @@ class LogWriter:
         self._fd = -1
         self._size, self._ends = 0, 0.0
         self._first = 0
-        self._ended = deque[int]()
-        """Descriptors of segments that ended, and may not be on the disk yet."""
+        self._unsynced = set[int]()
+        """Segments that may not be on the disk, the open one among them, by their first record."""
+        self._doubtful = False
+        """Whether the last try to have them there failed."""
         self._positions: dict[int, Position] = {}
         """Where segments begin, by their first record, until that is stored."""
         self._syncing = threading.Lock()
@@ -80,12 +80,17 @@ class LogWriter:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.ftruncate(fd, size)  # a torn last line was never answered for
         if self._fd >= 0:
-            self._ended.append(self._fd)
+            os.close(self._fd)
+        self.note_unsynced(first)
         self._fd, self._first, self._size = fd, first, size
         self._ends = now + self._limits.segment_seconds
 
+    def note_unsynced(self, first: int) -> None:
+        """Note that a segment may not be on the disk: who wrote it may have ended before."""
+        self._unsynced.add(first)
+
     def begins(self, first: int) -> None:
-        """Note that a segment begins with record `first`, where the chain is now: it is stored with the next `UnsyncedFiles`.
+        """Note that a segment begins with record `first`, where the chain is now: it is stored by the next `sync`.
 
         Until then a start reads the segment before it too, which is not closed as long.
         """
@@ -116,26 +121,42 @@ class LogWriter:
         """Have the next record begin another segment."""
         self._ends = float("-inf")
 
-    def unsynced(self) -> UnsyncedFiles:
-        """Return what is written and may not be on the disk yet."""
-        return UnsyncedFiles(self, os.dup(self._fd), tuple(self._positions))
-
-    def sync(self, open_segment: int, begun: Iterable[int]) -> None:
-        """Have all on the disk that had ended, the open segment by its descriptor, and then where the segments `begun` begin.
+    def sync(self) -> None:
+        """Have all on the disk that is written by now: records, names of segments, and then where segments begin.
 
         One call after another: what one of them has to wait for, the next one may not leave out. What could not be
         synced is tried again with the next. It blocks. Raises `OSError`.
         """
         with self._syncing:
-            while self._ended:
-                os.fsync(self._ended[0])
-                os.close(self._ended.popleft())
-            os.fsync(open_segment)
-            # A start that finds a position reads nothing before it: so it comes behind that.
-            for first in self._positions.keys() & set(begun):
-                replace_file(Segment(self.folder, first).path(STATE), b"".join(self._positions[first].encode()))
-                del self._positions[first]
+            newest = self._first  # the open segment, or one that has ended since
+            for first in sorted(self._unsynced):
+                self._sync_segment(first)
+                if first < newest:
+                    self._unsynced.discard(first)
+            self._doubtful = False
             sync_folder(self.folder)
+            # A start that finds a position reads nothing before it: so it comes behind that.
+            begun = [first for first in self._positions.copy() if first <= newest]
+            for first in begun:
+                replace_file(
+                    Segment(self.folder, first).path(STATE), b"".join(self._positions[first].encode())
+                )
+                del self._positions[first]
+            if begun:
+                sync_folder(self.folder)
+
+    def _sync_segment(self, first: int) -> None:
+        fd = os.open(Segment(self.folder, first).path(SEGMENT), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if self._doubtful:
+                size, whole = self._size, os.fstat(fd).st_size
+                rewrite(fd, whole if first != self._first else min(size, whole))
+            os.fsync(fd)
+        except OSError:
+            self._doubtful = True
+            raise
+        finally:
+            os.close(fd)
 
     def reopen(self) -> None:
         """Do nothing: segments end by themselves, and nobody else moves them."""
@@ -143,26 +164,10 @@ class LogWriter:
     def close(self) -> None:
         """Release the file and the log."""
         with contextlib.suppress(OSError):  # the next start reads more
-            self.unsynced().sync()
-        descriptors = [*self._ended, self._fd, self._lock]
-        self._ended.clear()
+            self.sync()
+        descriptors = [self._fd, self._lock]
         self._fd, self._lock = -1, -1
         for fd in descriptors:
             if fd >= 0:
                 with contextlib.suppress(OSError):  # it is closed even so
                     os.close(fd)
-
-
-class UnsyncedFiles:
-    """What was written by some time, and may not be on the disk yet."""
-
-    def __init__(self, writer: LogWriter, open_segment: int, begun: Iterable[int]) -> None:
-        """`open_segment` is a descriptor, and closed once it is synced; `begun` are the segments that had begun."""
-        self._writer, self._open, self._begun = writer, open_segment, begun
-
-    def sync(self) -> None:
-        """Have it on the disk. It blocks: call it in a thread, once. Raises `OSError`."""
-        try:
-            self._writer.sync(self._open, self._begun)
-        finally:
-            os.close(self._open)

@@ -205,7 +205,7 @@ def test_what_is_on_its_way_to_the_disk_is_not_stored_behind_what_overtook_it(tm
         made = site.checkpoints._made(signer(site), None, site.checkpoints._checkpoint(), 0)
         site.write()
         site.checkpoints.sign_now()
-        site.checkpoints._store(site.log.writer.unsynced(), made)
+        site.checkpoints._store(made)
         assert [size for size, _ in site.kinds] == [2]
 
     def signer(site: Site) -> Signer:

@@ -40,9 +40,9 @@ def test_where_a_segment_begins_is_stored_off_the_loop_and_again_after_a_full_di
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", _broken)
         with pytest.raises(OSError, match="Input"):
-            log.writer.unsynced().sync()
+            log.writer.sync()
     assert list(tmp_path.rglob("*.state")) == []
-    log.writer.unsynced().sync()
+    log.writer.sync()
     assert {path.stem for path in tmp_path.rglob("*.state")} == firsts
 
 
@@ -63,9 +63,10 @@ def test_where_a_segment_begins_is_stored_behind_what_comes_before(
     wrote(log, *[draft() for _ in range(9)])
     segments = len(list(tmp_path.rglob("*.jsonl")))
     monkeypatch.setattr(os, "fsync", note)
-    log.writer.unsynced().sync()
-    assert [each for each in synced if each[0] == ".jsonl"] == [(".jsonl", 0)] * segments
-    assert synced[-1] == ("", segments)  # the folder, with all names
+    log.writer.sync()
+    names = ("", 0)  # the folder's: a segment has to be there where a later one's begin is
+    assert synced[: segments + 1] == [*[(".jsonl", 0)] * segments, names]
+    assert synced[-1] == ("", segments)
 
 
 def test_a_segment_that_could_not_be_synced_is_before_anything_else(
@@ -85,10 +86,52 @@ def test_a_segment_that_could_not_be_synced_is_before_anything_else(
         patched.setattr(os, "fsync", refuse)
         for _ in range(2):
             with pytest.raises(OSError, match="Input"):
-                log.writer.unsynced().sync()
+                log.writer.sync()
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
-    log.writer.unsynced().sync()
+    log.writer.sync()
     assert synced[: len(segments)] == [path.stat().st_ino for path in segments]
+
+
+def test_what_could_not_be_written_is_written_again_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system says once that it could not write, and lets go of it: the next sync has nothing to do, and says so."""
+    log, done, real = opened(tmp_path, limits=LogLimits(segment_bytes=1000)), list[str](), os.pwrite
+    wrote(log, *[draft() for _ in range(9)])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", _broken)
+        with pytest.raises(OSError, match="Input"):
+            log.writer.sync()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jsonl")}
+
+    def note(fd: int, data: bytes, at: int) -> int:
+        done.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+        return real(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", note)
+    log.writer.sync()
+    assert done == [path.name for path in sorted(before)]
+    assert {path: path.read_bytes() for path in before} == before
+    wrote(log, draft())
+    log.writer.sync()
+    assert len(done) == len(before)
+
+
+def test_a_log_whose_records_the_system_lost_is_not_signed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened(tmp_path)
+    wrote(log, draft(), draft())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", _broken)
+        with pytest.raises(OSError, match="Input"):
+            log.writer.sync()
+    (path,) = tmp_path.rglob("*.jsonl")
+    with path.open("r+b") as file:
+        file.write(bytes(100))
+    for _ in range(2):
+        with pytest.raises(OSError, match="is lost"):
+            log.writer.sync()
 
 
 def test_a_log_has_its_names_on_the_disk_before_anything_is_signed(

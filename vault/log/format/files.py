@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 _NEW: Final = ".new"
 """What ends the name of a file that is not whole yet."""
 _MODE: Final = 0o600
+_CHUNK: Final = 1 << 20
 _FLAGS: Final = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -91,12 +92,30 @@ def append_whole(fd: int, data: bytes) -> None:
         raise
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it where they are missing, with their names on the disk. Raises `OSError`."""
+def rewrite(fd: int, size: int) -> None:
+    """Write the first `size` bytes of a file of lines as they are, to have them on the disk by the next sync.
+
+    A system that could not write something says so once, and lets go of it: by then it may be in memory alone. Raises
+    `OSError`, also where it is no longer there either: lines have no zeros.
+    """
+    at = 0
+    while at < size:
+        data = os.pread(fd, min(_CHUNK, size - at), at)
+        if not data or b"\0" in data:
+            raise OSError(errno.EIO, "what could not be written is lost")
+        at += os.pwrite(fd, data, at)
+
+
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make a folder, and those above it where they are missing, with their names on the disk. Raises `OSError`.
+
+    Where this process may not look into the one that a new folder is in, its name is the system's affair.
+    """
     if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(folder.parent)
+        make_folder(folder.parent, 0o777)  # less what the process leaves out of each mode
+        folder.mkdir(mode=mode, exist_ok=True)
+        with contextlib.suppress(PermissionError):
+            sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
