@@ -87,7 +87,7 @@ class Watch:
     def beat(self, *, first_start: bool) -> None:
         """Ask workers whether their event loops go on, and end who has to be; `first_start`: none has served yet."""
         self._look_for_still()
-        serving = any(child.ready and child.joined for child in self._children.values())
+        serving = any(child.ready and child.joined and not child.ended for child in self._children.values())
         if serving:
             self._longer = 1
         late = False

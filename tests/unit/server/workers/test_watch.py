@@ -121,6 +121,14 @@ def test_where_none_serves_each_has_twice_as_long_as_the_one_before(crew: Crew) 
     assert crew.ended() == [*range(1, 7), 8], "where one serves it is as usual"
 
 
+def test_one_that_was_ended_and_has_not_yet_does_not_serve(crew: Crew) -> None:
+    """A disk may keep it from ending; the one beside it may be the last that has the keys."""
+    crew.add(joined=True, ready=True).ended = True
+    crew.add(joined=True, ready=False)
+    crew.beat(LONG)
+    assert crew.ended() == [1]
+
+
 def test_several_that_are_late_at_once_double_the_time_once(crew: Crew) -> None:
     beats = int(START / BEAT)
     for _ in range(4):
