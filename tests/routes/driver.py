@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hsm.key_slot import KeySlot
 from nhi.auth.userpass.install import install as install_userpass
 from tests.clocks import MovedClock
+from tests.lagging import LaggingStorage
 from tests.routes.crew import Linked
 from tests.routes.kinds import KINDS, Site, copy_of, entries_of, load, timers_of
 from tests.routes.rounds import Rounds
@@ -213,7 +214,7 @@ class Application:
         self._runner = asyncio.Runner()
         self.client = ("127.0.0.1", 4711)
         self._rounds = Rounds()
-        self._runner.run(self._build())
+        self.run(self._build())
 
     @staticmethod
     def _opened(site: Site | None) -> list[Storage]:
@@ -307,13 +308,15 @@ class Application:
     def run(self, work: Any) -> Any:
         """Run a coroutine on the application's own loop, without the runner's care for interrupts, which costs more.
 
-        What its background work writes to a file then ends first: nothing happens here while others run.
+        What its background work writes then ends first: nothing happens here while others run.
         """
         loop = self._runner.get_loop()
         done = loop.run_until_complete(work)
         for storage in self.storages:
             if isinstance(storage, SqliteStorage):
                 loop.run_until_complete(storage._group._idle.wait())
+            elif isinstance(storage, LaggingStorage):
+                loop.run_until_complete(storage.rest())
         return done
 
     async def ask(

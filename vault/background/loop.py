@@ -58,11 +58,14 @@ class Background:
         *,
         skew: Skew,
         log: Log,
+        each_round: Job | None = None,
         at_once: int = 1,
         look_every: float = _LOOK_EVERY,
         jobs_every: float = _JOBS_EVERY,
     ) -> None:
         """`look_every` and `jobs_every` are in seconds: between two looks at what is due, and two runs of the jobs.
+
+        `each_round` is run first in every one, which `work` alone does not.
 
         `at_once` is how many timers are run side by side, and so share commits: more where a commit is a round trip, one
         where whoever writes takes turns, as requests would stand behind all of them.
@@ -72,7 +75,7 @@ class Background:
         self._storage = storage
         self._barrier = barrier
         self._handlers = handlers
-        self._jobs = jobs
+        self._jobs, self._each_round = jobs, each_round
         self._skew = skew
         self._log = log
         self._task: asyncio.Task[None] | None = None
@@ -95,6 +98,8 @@ class Background:
         jobs_at = loop.time() + self._jobs_every
         while not is_ending():
             try:
+                if self._each_round is not None:
+                    await self._each_round()
                 worked = await self.work()
                 if loop.time() >= jobs_at:
                     jobs_at = loop.time() + self._jobs_every

@@ -348,6 +348,26 @@ def test_jobs_run_again_and_again_and_one_that_fails_does_not_stop_the_others() 
     asyncio.run(scenario())
 
 
+def test_what_comes_first_in_each_round_is_done_before_timers_and_tried_again() -> None:
+    async def scenario() -> None:
+        bench, rounds = await Bench().open(), list[list[str]]()
+
+        async def follow() -> None:
+            rounds.append(list(bench.done))
+            if len(rounds) == 1:
+                raise StorageFailure("the disk is gone")
+
+        bench.background._each_round = follow
+        await bench.arm("note", "one")
+        bench.clock.sleep(1)
+        bench.background.start()
+        await _until(lambda: len(rounds) >= 3)
+        await bench.background.stop()
+        assert (rounds[:2], bench.done) == ([[], []], ["one"])
+
+    asyncio.run(scenario())
+
+
 def test_a_job_that_meets_a_broken_storage_is_tried_again() -> None:
     async def scenario() -> None:
         tried: list[int] = []

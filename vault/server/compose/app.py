@@ -209,7 +209,7 @@ class Vault:
 
     def _hook(self, installed: Iterable[Installation]) -> None:
         """Have the groups call each other, and engines, where something ends, opens or becomes untrue."""
-        self._nodes.after_beat = self._state.keep_up
+        self._nodes.after_beat = self._state.end_upgrade
         ground, tokens, lifecycle = self.ground, self._tokens, self.key_slots.lifecycle
         leases, endings = self.leases.store, self.leases.endings
         self._state.own_facts(self._leave)

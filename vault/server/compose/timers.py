@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from vault.background.loop import Background
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import View
 from vault.engines.system.seal.rotate_keyring import keep_count
 from vault.framework.clock import Clock
@@ -56,8 +58,15 @@ def background(
     async def sweep_tokens(core: View, key: str) -> None:
         await tokens.due(core, TokenKey(key), clock.millis())
 
+    async def follow() -> None:
+        """Learn what other servers changed, which who is asked nothing or only writes does not.
+
+        So the next request finds little that is new, and a commit little that it might not rest on.
+        """
+        with contextlib.suppress(BarrierFailure):  # it is told to whoever asks
+            await follower.follow()
+
     async def count_encryptions() -> None:
-        await follower.follow()
         await keep_count(barrier)
 
     return Background(
@@ -78,6 +87,7 @@ def background(
             **{name: job for each in installed for name, job in each.jobs.items()},
         },
         skew=controls.skew,
+        each_round=follow,
         log=ground.log,
         at_once=_AT_ONCE if ground.config.storage.is_shared else 1,
     )

@@ -168,16 +168,6 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         await self.nodes.all()
         return self.nodes.alike
 
-    async def keep_up(self) -> None:
-        """Learn what other servers changed, which who asks nothing or only writes does not, and end an upgrade.
-
-        So the next request finds little that is new, and a commit little that it might not rest on. Raises `StorageFailure`.
-        """
-        if self.nodes.since:
-            with contextlib.suppress(BarrierFailure, BarrierSealed):  # it is told to whoever asks
-                await self.ground.follower.follow()
-        await self.end_upgrade()
-
     async def end_upgrade(self) -> None:
         """Write all that this release can, once none lives beside it that does not know it. Raises `StorageFailure`."""
         if formats.holds() and self.nodes.alike and not self.ground.barrier.sealed:

@@ -36,9 +36,9 @@ PAGE: Final = """
 NEWS: Final = """
     SELECT known.newest, known.known, known.pruned, change.n, change.kind, change.key
     FROM (
-        SELECT newest, EXISTS (SELECT FROM coffre.change WHERE n = $1) AS known,
-            coalesce($1 BETWEEN 1 AND (SELECT n FROM coffre.change ORDER BY n LIMIT 1), false) AS pruned
-        FROM coffre.head
+        SELECT newest, known, CASE WHEN known THEN false
+            ELSE coalesce($1 BETWEEN 1 AND (SELECT n FROM coffre.change ORDER BY n LIMIT 1), false) END AS pruned
+        FROM (SELECT newest, EXISTS (SELECT FROM coffre.change WHERE n = $1) AS known FROM coffre.head) AS known
     ) AS known
     LEFT JOIN coffre.change ON known.known AND change.n > $1 ORDER BY change.n, change.kind, change.key
 """
