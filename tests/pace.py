@@ -28,6 +28,11 @@ def slower() -> float:
     return min(max(1.0, known), _SLOWEST)
 
 
+def copying(value: bytes) -> float:
+    """Return the processor seconds that a copy of a value takes, here and now."""
+    return _least(lambda: bytearray(value))
+
+
 def hashing(value: bytes) -> float:
     """Return the processor seconds that hashing a value takes, here and now."""
     return _least(lambda: sha256(value))

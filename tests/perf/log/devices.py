@@ -58,8 +58,8 @@ def receiver(kind: Kind) -> Iterator[int]:
             process.kill()
 
 
-def rate(kind: Kind, count: int) -> float:
-    """Return how many records a second a device of a kind sends."""
+def rate(kind: Kind, count: int, patience: float = _PATIENCE) -> float:
+    """Return how many records a second a device of a kind sends; fail after `patience` seconds."""
     with tempfile.TemporaryDirectory() as folder, receiver(kind) as port:
         scheme = "http" if kind in {"http", "otlp"} else "tcp"
         settings = DeviceSettings(kind=kind, name="siem", address=f"{scheme}://127.0.0.1:{port}")
@@ -67,7 +67,7 @@ def rate(kind: Kind, count: int) -> float:
         site.write(count)
         began = time.monotonic()
         with running(site):
-            site.wait_for_all(patience=_PATIENCE)
+            site.wait_for_all(patience=patience)
             return count / (time.monotonic() - began)
 
 

@@ -12,4 +12,4 @@ pytestmark = pytest.mark.loopback
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_measured(kind: Kind) -> None:
-    assert rate(kind, 500) > 0
+    assert rate(kind, 500, patience=60) > 1  # it fails where not all arrive
