@@ -175,6 +175,7 @@ def test_a_hop_leads_to_what_it_did_and_a_record_leads_back(
             break
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
+    assert "the workload billing" in found and "a Biscuit" not in found
     page = browser.session.get(place.address + unescape(records[0]), timeout=PATIENCE).text
     assert "the workload billing asked for" in page and ">billing</a>" in page
     back = [unescape(one) for one in re.findall(r'href="(/ui/credential\?[^"#]*)#b-', page)]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,10 +13,9 @@ from vault.ui.html.components import facts, row, short, table
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, link, page
 from vault.ui.html.times import millis
-from vault.ui.session.api_client import segment
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text
 from vault.ui.views.log.asking import ask, forbidden, place_of, places
-from vault.ui.views.log.names import names_of
+from vault.ui.views.log.names import names_of, workloads_of
 from vault.ui.views.log.proof import state_of
 from vault.ui.views.log.search import outcome
 from vault.ui.views.log.superseding import instead_of, superseded_note, superseding
@@ -49,16 +48,14 @@ async def record(visit: Visit) -> Response:
     except ApiRefusal as refused:
         return forbidden(visit, refused, "Record")
     shown = next(iter(objects(found, "records")), {})
-    names = await names_of(visit, [shown])
-    workload = await _workload(visit, blocks_of(shown))
-    if workload:
-        names = {**names, text(within(shown, "actor"), "id"): f"the workload {workload}"}
+    workloads = await workloads_of(visit, [shown])
+    names = await names_of(visit, [shown], workloads)
     return page(
         f"Record {seq} of log {log}",
         places(visit, ""),
         el("p", sentence_of(shown, names), class_="says-all"),
         superseded_note(visit, shown, await superseding(visit, shown)),
-        _facts(visit, shown, names, workload),
+        _facts(visit, shown, names, next(iter(workloads.values()), "")),
         el("h2", "What else"),
         _links(visit, shown),
         el("h2", "Proof"),
@@ -69,14 +66,6 @@ async def record(visit: Visit) -> Response:
         mount=visit.mount,
         here="log",
     )
-
-
-async def _workload(visit: Visit, blocks: Sequence[str]) -> str:
-    """Return the workload of a Biscuit; empty where the token may not know it."""
-    if not blocks or not visit.mount:
-        return ""
-    answer = await visit.api.get(f"{visit.mount}/credentials/{segment(blocks[-1])}", {})
-    return text(within(answer.data, "credential"), "workload") if answer.status == 200 else ""
 
 
 def _facts(visit: Visit, shown: Record, names: Mapping[str, str], workload: str) -> Html:

@@ -15,7 +15,7 @@ from vault.ui.html.layout import href, link, page
 from vault.ui.html.times import millis, time_field
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text
 from vault.ui.views.log.asking import ask, forbidden, places
-from vault.ui.views.log.names import names_of
+from vault.ui.views.log.names import names_of, workloads_of
 from vault.ui.views.log.window import Window, drawn, window_of
 from vault.ui.views.log.words import Record, actor_id, actor_of, outcome_of, resource_of, why_of, within
 
@@ -52,7 +52,7 @@ async def log(visit: Visit) -> Response:
     except ApiRefusal as refused:
         return forbidden(visit, refused, "Log")
     records = objects(found, "records")
-    names = await names_of(visit, records)
+    names = await names_of(visit, records, await workloads_of(visit, records))
     return page(
         "Log",
         places(visit, "log"),
