@@ -183,7 +183,7 @@ def cut(site: Recorded, folder: Path, images: int, servers: int) -> Counter[str]
             check_server(site, place, moment)
         else:
             ends[check(site, place, moment)] += 1
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)  # a log reader may be closing a segment still
     return ends
 
 
