@@ -29,7 +29,7 @@ MINUTE = 60
 class Bench:
     """A loop over a vault in memory; `done` is what handlers and jobs did."""
 
-    def __init__(self, *, jobs: dict[str, Job] | None = None) -> None:
+    def __init__(self, *, jobs: dict[str, Job] | None = None, each_round: Job | None = None) -> None:
         self.clock = FakeClock()
         self.failing: set[str] = set()
         self.storage = MemoryStorage(on_statement=self._statement)
@@ -53,6 +53,7 @@ class Bench:
             jobs or {},
             skew=Skew(self.storage, self.clock, self.log),
             log=self.log,
+            each_round=each_round,
             look_every=0,
             jobs_every=0 if jobs else 300,
         )
@@ -350,14 +351,14 @@ def test_jobs_run_again_and_again_and_one_that_fails_does_not_stop_the_others() 
 
 def test_what_comes_first_in_each_round_is_done_before_timers_and_tried_again() -> None:
     async def scenario() -> None:
-        bench, rounds = await Bench().open(), list[list[str]]()
+        rounds = list[list[str]]()
 
         async def follow() -> None:
             rounds.append(list(bench.done))
             if len(rounds) == 1:
                 raise StorageFailure("the disk is gone")
 
-        bench.background._each_round = follow
+        bench = await Bench(each_round=follow).open()
         await bench.arm("note", "one")
         bench.clock.sleep(1)
         bench.background.start()
