@@ -327,8 +327,7 @@ class Pipeline:
         where = call.namespace.id
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core, found)
-        if core.transaction.outdates:
-            await self._follower.follow(core.transaction.committed)
+        await self._follower.learn(core.transaction)
         return raise_refusal(reply)
 
     async def write(self, call: Call, core: View, found: Found = None) -> Reply[object] | None:
@@ -468,8 +467,7 @@ class Pipeline:
                     await self._follower.catch_up()
                     self.require_same_namespace(call, where)
                     reply = await self.attempt(call, core)
-                if core.transaction.outdates:
-                    await self._follower.follow(core.transaction.committed)
+                await self._follower.learn(core.transaction)
                 return raise_refusal(reply)
             except (FactsChanged, AskFirst, Conflict) as later:
                 forget_frames(again := later)

@@ -13,11 +13,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, ValuesView
 from typing import Final, Generic, TypeVar
 
-from vault.storage.protocol import Storage
+from vault.storage.protocol import Storage, Tx
 
 K = TypeVar("K")
 T = TypeVar("T")
 _EPOCHS: Final = 1000
+_PAUSE: Final = 0.1
 _MOVING: Final = -1
 """The epoch while facts are being dropped: no statement sees it, so nothing read meanwhile is kept or let out."""
 Drop = Callable[[str | None], Awaitable[None]]
@@ -75,8 +76,11 @@ class Follower:
     kind of invalidation can never be overlooked.
     """
 
-    def __init__(self, storage: Storage, *, most_epochs: int = _EPOCHS) -> None:
-        """`most_epochs` of one era are known: whoever was let in before that begins again."""
+    def __init__(self, storage: Storage, *, most_epochs: int = _EPOCHS, pause: float = _PAUSE) -> None:
+        """`most_epochs` of one era are known: whoever was let in before that begins again.
+
+        `pause` is in seconds: before a look that `learn` asks for.
+        """
         self._storage = storage
         self._most_epochs = most_epochs
         self._owners: dict[str, Drop] = {}
@@ -90,6 +94,10 @@ class Follower:
         """As `state`, but for what only identities rest on that are `held`: those are told one by one."""
         self._epochs: set[int] = set()
         """Those that the facts have stood at in this era, which no other history has."""
+        self._pause = pause
+        self._soon: asyncio.TimerHandle | None = None
+        self._behind: asyncio.Future[None] | None = None
+        """The look that `learn` asked for: it is kept, so that it is not collected."""
         self._looking: asyncio.Event | None = None
         self._begun = self._ended = 0
         """Looks at the storage, of which one is under way at most; the newest that did all it had to."""
@@ -128,6 +136,28 @@ class Follower:
             await reader.get("")
             committed = reader.epoch
         await self.reach(committed)
+
+    async def learn(self, done: Tx) -> None:
+        """Catch up after a transaction that made facts untrue; where it only saw that others did, soon.
+
+        It may have rested on older facts; and the next ones are compared, in their turn, with all that changed since those.
+        """
+        if done.outdates:
+            await self.follow(done.committed)
+        elif 0 < self.epoch != done.committed > 0 and self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(self._pause, self._begin_look)
+
+    def _begin_look(self) -> None:
+        self._behind = asyncio.ensure_future(self._keep_up())
+
+    async def _keep_up(self) -> None:
+        try:
+            if self.epoch > 0:
+                await self.catch_up()
+        except Exception:  # noqa: BLE001 -- it is told to whoever asks: their look comes next, and fails as this one
+            return
+        finally:
+            self._soon = None
 
     async def reach(self, epoch: int) -> None:
         """Catch up with a statement that saw `epoch`, which another history may have."""

@@ -11,6 +11,7 @@ from tests.lagging import LaggingStorage
 from vault.cache.follow import BoundedCache, Drop, Follower
 from vault.storage import memory as module
 from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import StorageFailure
 
 
 class Owner:
@@ -18,9 +19,12 @@ class Owner:
 
     def __init__(self) -> None:
         self.dropped: list[str | None] = []
+        self.fails = False
 
     async def drop(self, key: str | None) -> None:
         self.dropped.append(key)
+        if self.fails:
+            raise StorageFailure("it is away")
 
 
 async def _change(storage: MemoryStorage, *facts: tuple[str, str]) -> None:
@@ -104,6 +108,48 @@ def test_who_comes_first_is_told_before_all_others(*, every: bool) -> None:
         assert told == [f"{kind} {key}" for kind in (*firsts, "mount", "quota")]
 
     asyncio.run(scenario())
+
+
+def test_who_only_writes_catches_up_soon_with_what_others_changed() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower, owner = Follower(storage, pause=0), Owner()
+        follower.own("token", owner.drop)
+        await _change(storage, ("token", "x"))
+        await follower.catch_up()
+
+        async def wrote() -> int:
+            """Somebody changes a fact, and we write; return the epoch of before, and forget what was dropped."""
+            before = follower.epoch
+            await _change(storage, ("token", "y"))
+            async with storage.write() as tx:
+                await tx.put("a", b"b")
+            tx.committed = storage.data.epoch  # as a storage says it that others share
+            owner.dropped.clear()
+            await follower.learn(tx)
+            return before
+
+        assert (await wrote(), owner.dropped) == (follower.epoch, [])
+        await _settled()
+        assert (owner.dropped, follower.epoch, follower._soon) == (["y"], storage.data.epoch, None)
+        owner.fails = True
+        await wrote()
+        await _settled()
+        assert (owner.dropped, follower._soon) == (["y"], None), "a look that fails is the next one's to end"
+        owner.fails = False
+        await follower.follow()
+        await wrote()
+        await follower.forget()  # it is sealed
+        await _settled()
+        assert (owner.dropped, follower.epoch) == ([], 0)
+
+    asyncio.run(scenario())
+
+
+async def _settled() -> None:
+    """Let timers come that are due now, and all that they begin end."""
+    for _ in range(100):
+        await asyncio.sleep(0.0001)
 
 
 def test_nothing_is_dropped_while_the_epoch_stands_still() -> None:
