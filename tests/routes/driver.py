@@ -315,7 +315,7 @@ class Application:
         for storage in self.storages:
             if isinstance(storage, SqliteStorage):
                 loop.run_until_complete(storage._group._idle.wait())
-            elif isinstance(storage, LaggingStorage):
+            elif isinstance(storage, LaggingStorage) and storage.claimed:
                 loop.run_until_complete(storage.rest())
         return done
 

@@ -7,7 +7,7 @@
 import pytest
 
 from tests.house.tree import ROOT
-from tests.log.devices.plays import POLICIES, TROUBLES, Outcome, play
+from tests.log.devices.plays import FAILED, POLICIES, TROUBLES, Outcome, play
 from tests.log.devices.site import KINDS
 from vault.log.forward.settings import Kind
 
@@ -33,7 +33,7 @@ def test_a_receiver_in_trouble_costs_no_record_and_a_required_one_the_requests_m
 ) -> None:
     outcome = play(kind, trouble, deadline=_DEADLINE)
     for policy in POLICIES:
-        assert outcome.states[policy] & {"retrying", "stuck"}, outcome
+        assert outcome.states[policy] & FAILED, outcome
         assert outcome.errors[policy] in _ERRORS[trouble]
         assert outcome.told[policy] < _DEADLINE + _LATE
     assert _DEADLINE / 2 < outcome.refused["required"] < _DEADLINE + _LATE

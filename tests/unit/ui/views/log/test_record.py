@@ -76,14 +76,14 @@ def test_a_biscuit_leads_back_to_its_place_in_the_picture_of_the_credential() ->
         "credential": {"accessor": blocks[1], "kind": "biscuit", "blocks": blocks, "bound": "dpop"},
     }
     front = record_front(biscuit, 30)
-    front.answers[f"credentials/{blocks[1]}"] = (200, {"data": {"credential": {"workload": "billing"}}})
+    front.answers[f"credentials/{BLOCK}"] = (200, {"data": {"credential": {"workload": "billing"}}})
     page = shown(record, front, log=LOG, seq="7")
     assert f'href="/ui/credential?mount=nhi&amp;id={BLOCK}#b-{blocks[1]}"' in page
     assert "the workload billing asked for esa.kv.read" in page
     assert "bound to a key (DPoP)" in page
     assert '<a href="/ui/workload?mount=nhi&amp;name=billing">billing</a>' in page
     assert _asked_for(page, "the same credential")["credential"] == [blocks[1]]
-    del front.answers[f"credentials/{blocks[1]}"]
+    del front.answers[f"credentials/{BLOCK}"]
     unknown = shown(record, front, log=LOG, seq="7")
     assert "<dt>Workload</dt>" not in unknown and "a Biscuit asked for esa.kv.read" in unknown
 
