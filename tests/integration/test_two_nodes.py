@@ -136,6 +136,7 @@ def _bao(node: VaultProcess, *words: str) -> str:
 
 def test_clients_see_both_and_one_that_steps_down_is_left_alone_for_a_while(nodes: Nodes) -> None:
     one, other = nodes
+    shown: list[dict[str, Any]] = []
 
     def both_are_active() -> bool:  # one that was sealed a moment ago says so with its next word
         nonlocal shown
@@ -144,7 +145,6 @@ def test_clients_see_both_and_one_that_steps_down_is_left_alone_for_a_while(node
             (_url(node), True) for node in nodes
         )
 
-    shown: list[dict[str, Any]] = []
     wait_until(both_are_active, lambda: str(shown))
     assert [node["last_echo"] is None for node in shown] == [
         node["api_address"] == _url(one) for node in shown
