@@ -172,16 +172,24 @@ int fdatasync(int fd) {
     return flush(fd, REAL(fdatasync));
 }
 
-int unlink(const char *name) {
+static int removed(const char *name, int (*act)(const char *)) {
     char path[PATH_MAX];
     pthread_mutex_lock(&lock);
     int is = realpath(name, path) && inside(path);
-    int failed = REAL(unlink)(name);
+    int failed = act(name);
     if (is && !failed) {
         record('U', path, 0, 0, "", 0);
     }
     pthread_mutex_unlock(&lock);
     return failed;
+}
+
+int unlink(const char *name) {
+    return removed(name, REAL(unlink));
+}
+
+int rmdir(const char *name) {
+    return removed(name, REAL(rmdir));
 }
 
 int mkdir(const char *name, mode_t mode) {
@@ -191,18 +199,6 @@ int mkdir(const char *name, mode_t mode) {
     int failed = REAL(mkdir)(name, mode);
     if (!failed && realpath(name, path) && inside(path) && !stat(path, &found)) {
         record('M', path, found.st_ino, 0, "", 0);
-    }
-    pthread_mutex_unlock(&lock);
-    return failed;
-}
-
-int rmdir(const char *name) {
-    char path[PATH_MAX];
-    pthread_mutex_lock(&lock);
-    int is = realpath(name, path) && inside(path);
-    int failed = REAL(rmdir)(name);
-    if (is && !failed) {
-        record('U', path, 0, 0, "", 0);
     }
     pthread_mutex_unlock(&lock);
     return failed;

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Final
 
 from vault.background.loop import Background
@@ -66,9 +67,6 @@ def background(
         with contextlib.suppress(BarrierFailure):  # it is told to whoever asks
             await follower.follow()
 
-    async def count_encryptions() -> None:
-        await keep_count(barrier)
-
     return Background(
         ground.storage,
         barrier,
@@ -81,7 +79,7 @@ def background(
             **{kind: due for each in installed for kind, due in each.timers.items()},
         },
         {
-            "keyring": count_encryptions,
+            "keyring": partial(keep_count, barrier),
             "safe": migrate,
             **({} if purger is None else {"log": purger.work}),
             **{name: job for each in installed for name, job in each.jobs.items()},
