@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tests.conformance.normalise import Normaliser
 from tests.conformance.scenario import Step
-from tests.conformance.wire import Answer
+from tests.conformance.wire import Answer, is_number
 
 _NEAR_KEYS = frozenset({"ttl", "lease_duration", "creation_ttl"})
 _NEAR_SECONDS = 5
@@ -110,9 +110,11 @@ def dig(value: object, path: str) -> object:
 
 
 def outline(value: object, depth: int) -> object:
-    """Keys down to `depth`, the names of types below."""
+    """Keys down to `depth`, the names of types below; JSON's only type of number is one: a second spent is `1`, not `1.0`."""
     if depth and isinstance(value, Mapping):
         return {key: outline(item, depth - 1) for key, item in value.items()}
+    if is_number(value):
+        return "<number>"
     return f"<{type(value).__name__}>"
 
 

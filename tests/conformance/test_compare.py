@@ -174,6 +174,13 @@ def test_a_shape_keeps_keys_and_types_only() -> None:
     assert compared(answer({"help": "a"}), answer({"text": "a"}), step)
 
 
+def test_in_a_shape_a_number_is_a_number_with_or_without_a_fraction() -> None:
+    step = get("x", shape=1)
+    assert compared(answer({"user": 12}), answer({"user": 12.5}), step) == ""
+    assert compared(answer({"user": 12.5}), answer({"user": "12.5"}), step)
+    assert compared(answer({"user": 1}), answer({"user": True}), step)
+
+
 def judged(kind: str, left: Answer, right: Answer) -> str:
     named = get("x", divergence="DV-99")
     expected, found = (view(one, named, Normaliser("127.0.0.1:1", "/nowhere")) for one in (left, right))

@@ -32,6 +32,8 @@ COMPARED_HEADERS = (
     "x-custom-c",
 )
 
+_NUMBER = "<number "
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,7 +52,12 @@ class Answer:
 
 
 def _spelt(text: str) -> str:
-    return f"<number {text}>"
+    return f"{_NUMBER}{text}>"
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a number as `Answer.json` gives it, whole or kept as text."""
+    return type(value) is int or (isinstance(value, str) and value.startswith(_NUMBER))
 
 
 def _integer(text: str) -> object:
