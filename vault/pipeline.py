@@ -327,6 +327,7 @@ class Pipeline:
         where = call.namespace.id
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core, found)
+            call.record.standing = True
         await self._follower.learn(core.transaction)
         return raise_refusal(reply)
 
@@ -346,7 +347,7 @@ class Pipeline:
         if found and not rests:
             await self.fence(call, core)
         if isinstance(result, RefusedReply):
-            await self.release(call)
+            await taken(self._audit.release(call))
             return result
         # 10. and 11. Filtered before it is wrapped: what waits for a wrapping token is asked by anybody who has that.
         reply = await self._wrapper.wrap(call, core, self.filter_listing(call, result))
@@ -443,7 +444,7 @@ class Pipeline:
         for times in range(_ATTEMPTS):
             # a. Ask others what the handler needs of them; that leaves a trace, so the request is recorded first.
             if isinstance(again, AskFirst):
-                await self.release(call)
+                await taken(self._audit.release(call))
                 call.prepared = await again.ask()
             # b. Forget the attempt, and learn the newest facts.
             call.start_over()
@@ -467,9 +468,11 @@ class Pipeline:
                     await self._follower.catch_up()
                     self.require_same_namespace(call, where)
                     reply = await self.attempt(call, core)
+                    call.record.standing = True
                 await self._follower.learn(core.transaction)
                 return raise_refusal(reply)
             except (FactsChanged, AskFirst, Conflict) as later:
+                call.record.standing = False
                 forget_frames(again := later)
         raise Busy("what allows this request, or what it is about, kept changing; try again")
 
@@ -478,10 +481,6 @@ class Pipeline:
         self.resolve(call)
         if call.namespace.id != where:
             raise FactsChanged
-
-    async def release(self, call: Call) -> None:
-        """Record a request that was held."""
-        await taken(self._audit.release(call))
 
     async def refuse(self, call: Call, error: Exception) -> VaultError:
         """Record a refusal, the request too where that had not been done, and return it."""

@@ -48,6 +48,8 @@ _LOST: Final = "Vault is sealed: its storage was moved or replaced; see the serv
 
 def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
     """Return what a client is told of an error; the log has what it is not told (SL-51)."""
+    if isinstance(error, StorageFailure) and not isinstance(error, OutcomeUnknown):
+        call.record.standing = False  # nothing was kept
     if isinstance(error, VaultError):
         return error
     if isinstance(error, UnfitPath):  # its message is written for the client

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, ValuesView
+from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from vault.storage.protocol import Storage, Tx
@@ -141,9 +142,11 @@ class Follower:
         """Catch up after a transaction that made facts untrue; where it only saw that others did, soon.
 
         It may have rested on older facts; and the next ones are compared, in their turn, with all that changed since those.
+        What fails here takes back nothing: it is told to whoever asks next, whose look fails as this one.
         """
         if done.outdates:
-            await self.follow(done.committed)
+            with suppress(Exception):
+                await self.follow(done.committed)
         elif 0 < self.epoch != done.committed > 0 and self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(self._pause, self._begin_look)
 

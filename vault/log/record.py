@@ -167,7 +167,7 @@ class LogRenderer:
         place, record, seq = self._place(call), call.record, self._chain.seq
         earlier = record.before = record.outcome
         record.outcome = seq
-        again = b'"supersedes":%d,' % earlier if earlier >= 0 else b""
+        again = b'"supersedes":%d,' % earlier if earlier >= 0 and not record.standing else b""
         if call.identity is not None:  # strangers need not learn how much goes on here
             record.receipt = self._receipt + b"%d" % seq
         if error is None:

@@ -47,6 +47,8 @@ class CallRecord(msgspec.Struct, eq=False):
     """Where the outcome is in the log, as the answer says it (a Dictionary of RFC 9651); empty where none was recorded."""
     outcome: int = -1
     """The number of the call's last outcome in the log: another one, after a commit that failed, takes its place."""
+    standing: bool = False
+    """Whether that outcome may have come about: from when its commit begins, until that is known to have failed."""
     before: int = -1
     """The number of the outcome before that one."""
     sent: tuple[object, Mapping[object, bytes]] | None = None
@@ -79,6 +81,7 @@ class CallRecord(msgspec.Struct, eq=False):
 
         The request is recorded once for all attempts: were that lost, nothing else would tell of it. Raises as `settle`.
         """
+        self.standing = False
         self.shared = None  # what is decided alike may be another operation the next time
         settle, self.settle = self.settle, None
         if settle is not None:
