@@ -73,7 +73,7 @@ class ApiClient:
         self._token = token
         self._headers = [_NATIVE] if token else []
         if namespace:
-            self._headers.append((b"x-vault-namespace", namespace.encode("latin-1", "replace")))
+            self._headers.append((b"x-vault-namespace", namespace.encode()))
 
     async def get(self, path: str, fields: Mapping[str, str]) -> ApiAnswer:
         """Read a path."""
