@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from time import perf_counter_ns
 from typing import Final
 
+from vault.audit import audited_headers
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.device_health import DeviceHealth
 from vault.audit.device_salts import DeviceSalts
@@ -46,7 +47,6 @@ Taken = Awaitable[None] | None
 
 
 _CONFIG: Final = RecordKind("audit device", DeviceConfig)
-_AUDITED: Final = RecordKind("audited headers", dict[str, bool])
 
 
 class Broker:
@@ -334,8 +334,7 @@ class Broker:
         for path in set(self._devices) - set(opened):
             self._devices.pop(path).close()
         self._forget_tried()
-        headers = await core.get(_HEADERS)
-        self._headers = _AUDITED.decode(headers) if headers else {}
+        self._headers = audited_headers.decode(await core.get(_HEADERS))
 
     def _forget_tried(self) -> None:
         """Close a device that took a test line and was not enabled in the end."""
@@ -487,7 +486,7 @@ class Broker:
             headers.pop(name, None)
         else:
             headers[name] = hashed
-        await core.put(_HEADERS, _AUDITED.encode(headers))
+        await core.put(_HEADERS, audited_headers.encode(headers))
         await core.invalidate(AUDIT_KIND, "")
 
     def hash(self, path: str, value: str) -> str:

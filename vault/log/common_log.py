@@ -158,6 +158,11 @@ class CommonLog:
         self.checkpoints.use(keys.signing)
         self.cursors = Cursors(keys.hashing[FIRST], self._entropy)
 
+    @property
+    def hashing_keys(self) -> int:
+        """How many keys of hashes there are and were; none while sealed."""
+        return 0 if self._keys is None else len(self._keys.hashing)
+
     def hashes(self, value: str) -> list[str]:
         """Return what stands for a value in the log, under each key that there is or was; nothing while sealed."""
         if self._keys is None:

@@ -23,6 +23,7 @@ from vault.barrier.stored import raw
 from vault.engines.system.operations.audit import AuditEngine
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError
 from vault.framework.reply import Reply
 from vault.framework.request.operation import Operation
@@ -41,7 +42,7 @@ def _config(file: Path, name: str = "file", **options: str) -> DeviceConfig:
 async def _house(*devices: DeviceConfig, stream: TextIO | None = None) -> House:
     """A vault with these devices; `stream` is where what it logs of them goes."""
     house = House(devices=devices, audit_log=stream)
-    return await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
+    return await house.open(AuditEngine(house.audit, Pool(), allow_creation=True, allow_prefix=True))
 
 
 def _records(file: Path) -> list[Any]:
@@ -275,6 +276,20 @@ def test_a_header_is_recorded_until_it_no_longer_is(tmp_path: Path) -> None:
             await house.follower.catch_up()
             headers.append(dict(house.audit.headers))
         assert headers == [{"x-seen": True}, {"x-seen": False}, {}, {}]
+
+    play(scenario)
+
+
+def test_a_header_that_carries_credentials_is_hashed_even_where_an_earlier_release_took_it_in_clear(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        house = await _house(_config(tmp_path / "audit.log"))
+        name = "x-vault-inline-auth-parameter-password"
+        async with house.barrier.write(ROOT_ID, CORE) as core:
+            await house.audit.audit_header(core, name, hashed=False)
+        await house.follower.catch_up()
+        assert dict(house.audit.headers) == {name: True}
 
     play(scenario)
 

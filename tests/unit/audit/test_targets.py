@@ -13,6 +13,7 @@ from vault.audit import target
 from vault.audit.device import DeviceConfig, DeviceFailure, FileDevice, open_device
 from vault.audit.target import Claim, beside
 from vault.engines.system.operations.audit import AuditEngine
+from vault.framework.concurrency.offload import Pool
 
 CLAIMED = r"file_path is a file that this server needs, path of storage; give the device one of its own$"
 
@@ -106,7 +107,7 @@ def test_by_the_api_a_device_gets_no_file_that_holds_something_else(tmp_path: Pa
 
     async def scenario() -> None:
         house = House()
-        await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
+        await house.open(AuditEngine(house.audit, Pool(), allow_creation=True, allow_prefix=True))
 
         async def enable(path: Path) -> int:
             body = {"type": "file", "options": {"file_path": str(path)}}
@@ -155,7 +156,7 @@ def test_a_device_that_refuses_the_test_line_is_released(
 
     async def scenario() -> None:
         house = House()
-        await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
+        await house.open(AuditEngine(house.audit, Pool(), allow_creation=True, allow_prefix=True))
         body = {"type": "file", "options": {"file_path": str(path)}}
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", full)

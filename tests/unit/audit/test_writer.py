@@ -17,6 +17,7 @@ from vault.audit import writer as module
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.writer import Writer
 from vault.engines.system.operations.audit import AuditEngine
+from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Unavailable
 
 LONG = b"x" * 300_000 + b"\n"
@@ -249,7 +250,7 @@ def test_requests_go_on_with_another_device_and_are_refused_without_one(tmp_path
         pipe = DeviceConfig(path="pipe/", kind="file", options={"file_path": str(path)})
         disk = DeviceConfig(path="disk/", kind="file", options={"file_path": str(file)})
         house = House(devices=[pipe])
-        await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
+        await house.open(AuditEngine(house.audit, Pool(), allow_creation=True, allow_prefix=True))
         assert (await house("GET", "sys/audit")).status == 200
         assert os.read(reader, 1 << 16).count(b"\n") == 2
         hold = house.audit._devices["pipe/"]._device
@@ -274,7 +275,7 @@ def test_requests_go_on_with_another_device_and_are_refused_without_one(tmp_path
         os.close(reader)
 
         both = House(devices=[pipe, disk])
-        await both.open(AuditEngine(both.audit, allow_creation=True, allow_prefix=True))
+        await both.open(AuditEngine(both.audit, Pool(), allow_creation=True, allow_prefix=True))
         file.write_bytes(b"")
         assert (await both("GET", "sys/audit")).status == 200
         assert file.read_bytes().count(b"\n") == 2
@@ -304,7 +305,7 @@ def test_sealed_records_wait_for_a_pipe_too(tmp_path: Path) -> None:
 def test_a_device_that_was_tried_and_not_enabled_is_released(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = House()
-        await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
+        await house.open(AuditEngine(house.audit, Pool(), allow_creation=True, allow_prefix=True))
         path = _fifo(tmp_path)
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         body = {"type": "file", "options": {"file_path": str(path)}}

@@ -280,6 +280,7 @@ def _rights(
         external,
         AuditEngine(
             controls.audit,
+            services.pool,
             allow_creation=config.unsafe_allow_api_audit_creation,
             allow_prefix=config.allow_audit_log_prefixing,
         ),
@@ -311,7 +312,7 @@ def _log(
         RecordEngine(reading, common, services.clock),
         ProofEngine(reading),
         LogStatusEngine(reading, common, purger),
-        HashEngine(reading, common, services.entropy, services.clock),
+        HashEngine(reading, common, services.pool, services.entropy, services.clock),
         RetentionEngine(reading, purger, services.clock),
     )
 

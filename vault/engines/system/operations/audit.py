@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
 
+from vault.audit.audited_headers import carries_credentials
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.open_device import ALL_HASHED
 from vault.framework.call import ROOT, Call
+from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Pairs
+from vault.framework.limits import AT_ONCE
 from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.reply import Reply
@@ -24,8 +28,6 @@ _REFUSED: Final = (
     "cannot enable audit device via API; use declarative, config-based audit device management instead"
 )
 _NO_JSONX: Final = 'jsonx formatting has been removed, consider switching to json by omitting "format" or setting it to "json"'
-_CREDENTIALS: Final = frozenset({"x-vault-token", "authorization", "proxy-authorization", "cookie"})
-"""Headers that are never recorded in clear: a reader of the audit log must not be able to act as the caller."""
 _FLAGS: Final = (
     ("log_raw", False),
     ("hmac_accessor", True),
@@ -103,9 +105,13 @@ class Headers(msgspec.Struct, frozen=True):
 class AuditEngine(Engine):
     """Audit devices in the API. The broker does the recording."""
 
-    def __init__(self, broker: Broker, *, allow_creation: bool, allow_prefix: bool) -> None:
-        """`allow_creation`: the API may add devices; `allow_prefix`: they may have a prefix for each line."""
+    def __init__(self, broker: Broker, pool: Pool, *, allow_creation: bool, allow_prefix: bool) -> None:
+        """`allow_creation`: the API may add devices; `allow_prefix`: they may have a prefix for each line.
+
+        `pool` hashes what is long.
+        """
         self._broker = broker
+        self._pool = pool
         self._allow_creation = allow_creation
         self._allow_prefix = allow_prefix
 
@@ -155,13 +161,14 @@ class AuditEngine(Engine):
     @write("audit-hash/{path:path}", writes=False, event="log.hash")
     async def hash_value(self, call: Call, params: AuditHashParams) -> Reply[HashResult]:
         """Show the hash that a value has in the records of a device, to search for it."""
-        del call
         if not params.input:
             raise Malformed('the "input" parameter is empty')
         device = self._find(params.path)
         if device is None:
             raise Malformed(f'unknown audit backend "{quote(_name(params.path))}"')
-        return Reply(HashResult(self._broker.hash(device.path, params.input)), embed=True)
+        slow = len(params.input) > AT_ONCE
+        found = await self._pool.do(call, partial(self._broker.hash, device.path, params.input), slow=slow)
+        return Reply(HashResult(found), embed=True)
 
     @read("config/auditing/request-headers", sudo=True, event="log.header.list")
     async def list_headers(self, call: Call) -> Reply[Headers]:
@@ -182,7 +189,7 @@ class AuditEngine(Engine):
     @write("config/auditing/request-headers/{header:path}", sudo=True, event="log.header.write")
     async def write_header(self, call: Call, params: HeaderParams) -> None:
         """Record a request header from now on; one that carries credentials only hashed. Needs sudo."""
-        if params.header.lower() in _CREDENTIALS and not params.hmac:
+        if carries_credentials(params.header.lower()) and not params.hmac:
             raise Malformed("this header carries credentials: set hmac to true")
         await self._broker.audit_header(call.core, params.header.lower(), hashed=params.hmac)
 

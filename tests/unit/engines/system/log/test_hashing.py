@@ -2,6 +2,7 @@
 """What stands for a value: under each key that there was, of which the newest hashes from its making on, on every node."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from tests.routes.driver import Answer, Application
 from tests.unit.log.folders import records
+from vault.framework.limits import AT_ONCE
 from vault.log import keys
+from vault.log.values import ValueHasher
 from vault.storage.sqlite.storage import SqliteStorage
 
 _KEEPER = 'path "sys/log/hash*" { capabilities = ["update", "sudo"] }'
@@ -129,3 +132,28 @@ def test_a_quota_makes_trying_values_slow(here: Application) -> None:
     tried = [here.request("POST", "/v1/sys/log/hash", {"input": "a"}, token=token).status for _ in range(4)]
     assert tried == [200, 200, 429, 429]
     assert here.request("GET", "/v1/secret/data/x", token="root").status == 200
+
+
+def test_a_long_value_is_hashed_apart_with_every_key_and_one_that_is_too_long_is_not(
+    here: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = _token(here, _KEEPER)
+    for _ in range(4):
+        _rotated(here, token)
+    value = "a" * (AT_ONCE // 4)
+    threads: list[str] = []
+    hash_value = ValueHasher.hash
+
+    def hashed(hasher: ValueHasher, value: str) -> str:
+        if len(value) >= 1 << 14:
+            threads.append(threading.current_thread().name)
+        return hash_value(hasher, value)
+
+    monkeypatch.setattr(ValueHasher, "hash", hashed)
+    assert len(_hashes(here, token, value)) == 5
+    assert sum(name.startswith("work") for name in threads) == 5, (
+        "and records hash it on the loop: it is not that long"
+    )
+    answer = here.request("POST", "/v1/sys/log/hash", {"input": "a" * ((1 << 20) + 1)}, token=token)
+    assert answer.status == 400
+    assert answer.json()["errors"] == ["field 'input' may have at most 1048576 characters"]

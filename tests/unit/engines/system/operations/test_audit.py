@@ -2,14 +2,19 @@
 """Audit devices and recorded request headers, through the API."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.unit.engines.system.house import House, play
 from vault.audit.device import DeviceConfig
 from vault.engines.system.operations.audit import AuditEngine
+from vault.framework.concurrency.offload import Client, Pool
+from vault.framework.limits import AT_ONCE
 
+T = TypeVar("T")
 HEADERS = "sys/config/auditing/request-headers"
 
 
@@ -21,7 +26,7 @@ def _declared(folder: Path) -> DeviceConfig:
 
 async def _house(folder: Path, *, creation: bool = False) -> House:
     house = House(devices=[_declared(folder)])
-    return await house.open(AuditEngine(house.audit, allow_creation=creation, allow_prefix=False))
+    return await house.open(AuditEngine(house.audit, Pool(), allow_creation=creation, allow_prefix=False))
 
 
 def test_devices_are_shown_with_a_slash_after_their_names(tmp_path: Path) -> None:
@@ -71,6 +76,24 @@ def test_a_hash_is_the_one_in_the_records(tmp_path: Path) -> None:
     play(scenario)
 
 
+def test_a_long_value_is_hashed_apart_for_a_device(tmp_path: Path) -> None:
+    class Watched(Pool):
+        times = 0
+
+        async def run(self, client: Client, work: Callable[[], T], *, owed: bool = False) -> T:
+            self.times += 1
+            return await super().run(client, work, owed=owed)
+
+    async def scenario() -> None:
+        house, pool = House(devices=[_declared(tmp_path)]), Watched()
+        await house.open(AuditEngine(house.audit, pool, allow_creation=False, allow_prefix=False))
+        for value, times in (("needle", 0), ("a" * (AT_ONCE + 1), 1)):
+            answer = await house("POST", "sys/audit-hash/file", {"input": value})
+            assert (answer.status, pool.times) == (200, times)
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "error"),
     [
@@ -79,7 +102,10 @@ def test_a_hash_is_the_one_in_the_records(tmp_path: Path) -> None:
         ("POST", "sys/audit-hash/nope", {"input": "x"}, 'unknown audit backend "nope/"'),
         ("DELETE", "sys/audit/file", None, "cannot disable configuration-managed audit device"),
         ("GET", f"{HEADERS}/X-Nope", None, "Could not find header in config"),
-        ("POST", f"{HEADERS}/X-Vault-Token", {}, "this header carries credentials: set hmac to true"),
+        *(
+            ("POST", f"{HEADERS}/{name}", {}, "this header carries credentials: set hmac to true")
+            for name in ("X-Vault-Token", "X-Vault-MFA", "X-Vault-Inline-Auth-Parameter-Password", "DPoP")
+        ),
         (
             "PUT",
             "sys/audit/second",
