@@ -92,7 +92,7 @@ class Pipeline:
         """Carry one request through every stage, or through those that its `plan` leaves: all that is decided about it.
 
         1. Resolve: where the path leads. A miss becomes a route that refuses, so that only the authorised learn of it.
-        2. Admit: the rate limits, before anything that costs.
+        2. Admit: the rate limits, and devices that must have the log, before anything that costs or is spent.
         3. Authenticate: the token becomes an identity.
         4. Parse the body, under limits. Whoever needs a token and has no good one got no further.
         5. Authorise: the ACL, then the credential's own checks.
@@ -213,12 +213,14 @@ class Pipeline:
             raise Sealed
 
     async def admit(self, call: Call) -> None:
-        """Ask the limits, which count a request once, by the facts of its last attempt."""
+        """Ask the limits, which count a request once, by the facts of its last attempt, and what else puts a request off."""
         try:
             self._admit(call)
         except Limited:
             await self.require_current_facts(call)
             raise
+        if not call.admitted:
+            self.unasked.require_devices(call)
         call.admitted = True
 
     async def authenticate(self, call: Call) -> None:

@@ -107,6 +107,14 @@ class UnaskedRefusals:
         self._router, self._authenticators = router, authenticators
         self._audit, self._log = audit, log
 
+    def require_devices(self, call: Call) -> None:
+        """Put a call off, as `Broker.require_devices`, before it spends a use of its token: it will come again. Raises `Busy`."""
+        try:
+            self._audit.require_devices(call)
+        except Busy:
+            call.identity = self._known(call)
+            raise
+
     def record(self, call: Call, error: VaultError) -> None:
         """Record a refusal, unless it is that of a route that is not recorded. What fails here is told in the server log."""
         try:

@@ -122,16 +122,19 @@ class Broker:
         """The request headers that are recorded, lower-cased, and whether each is hashed."""
         return self._headers
 
+    def require_devices(self, call: Call) -> None:
+        """Raise `Busy` while a required device that the log is sent to does not have its newest records (LOG-030)."""
+        behind = "" if self.watch is None else self.watch.refusal
+        access = call.bound.route.access
+        if behind and not (access.despite_devices or access.unaudited):
+            raise Busy(behind)
+
     def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> Taken:
-        """Record a request before it is acted on. Raises `Unavailable` when no device takes it, at once or later, and `Busy`
-        while a required device that the log is sent to does not have its newest records (LOG-030).
+        """Record a request before it is acted on. Raises `Unavailable` when no device takes it, at once or later.
 
         `hold` keeps the line until the response's: a call that changes nothing writes both together.
         """
         now = self._clock.nanos()
-        behind = "" if self.watch is None or error is not None else self.watch.refusal
-        if behind and not call.bound.route.access.despite_devices:
-            raise Busy(behind)
         if hold:
             call.record.held = now
             return None
