@@ -20,6 +20,8 @@ from vault.values.times import DAY, Millis, seconds_to_millis
 _PARTS: Final = (48, 60, 30, 24, 40, 36, 50, 45)
 """Into how many parts a time is divided: the first of these that gives whole seconds."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = Millis(253_402_300_799_999)
+"""The last millisecond of the year 9999, after which RFC 3339 has no more."""
 _SECOND: Final = 1000
 _SLOT: Final = 1_800_000
 """Milliseconds; a time that nobody chose ends at a half hour."""
@@ -118,7 +120,8 @@ def _spelled_out(text: str) -> str:
 
 
 def _spelled(moment: Millis) -> str:
-    """Return a moment in RFC 3339, without a fraction where it has none."""
+    """Return a moment in RFC 3339, without a fraction where it has none; the last of all where it is later."""
+    moment = min(moment, _LAST)
     kind = "seconds" if moment % _SECOND == 0 else "milliseconds"
     said = (_EPOCH + timedelta(milliseconds=moment)).isoformat(timespec=kind)
     return said.removesuffix("+00:00") + "Z"
