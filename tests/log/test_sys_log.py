@@ -70,6 +70,9 @@ def test_who_read_a_secret_is_found_with_the_rule_that_let_them(vault: VaultProc
         (denied,) = reader.request("GET", target).json()["data"]["records"]
         assert denied["policy"]["reason"] == "the rule does not grant delete"
         assert denied["resource"] == {"id": "secret/shop/pin", "type": "kv.secret"}
+        for decided in ("policy=app", "rule=secret/data/shop/*"):
+            target = f"/v1/sys/log/records?{decided}&outcome=denied"
+            assert denied in reader.request("GET", target).json()["data"]["records"]
 
 
 @pytest.mark.parametrize("policy", ["everything", "app"])

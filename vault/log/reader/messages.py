@@ -17,7 +17,7 @@ from msgspec import Meta, Raw, Struct
 
 from vault.values.times import Nanos
 
-VERSION: Final = "3"
+VERSION: Final = "4"
 """Of what is said. A reader of another one is ended, and one of the server's own started."""
 SOCKET: Final = "reader.sock"
 LOCK: Final = "reader.lock"

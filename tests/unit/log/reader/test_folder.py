@@ -3,10 +3,12 @@
 
 import asyncio
 import os
+import sqlite3
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,10 @@ from tests.unit.log.reader.written import LOG, WrittenLog, record
 from vault.log.reader import folder as folder_module
 from vault.log.reader.folder import LogFolder
 from vault.log.reader.index.store import FILE
-from vault.log.reader.messages import Follow, ReaderStatus
+from vault.log.reader.messages import Follow, ReaderStatus, Search
+from vault.log.reader.search import Page
 from vault.log.reader.tail import follow
+from vault.values.times import Nanos
 
 _OTHER = "01234567-1-1"
 
@@ -216,6 +220,28 @@ def test_an_index_that_is_made_anew_tells_how_far_it_is(tmp_path: Path) -> None:
             assert (status.done, status.total) == (10_000, 10_000)
         assert told == sorted(told)
         assert len({done for done, total in told if 0 < done < total == 10_000}) > 2
+
+    run(scenario())
+
+
+def test_the_index_of_a_release_that_knew_no_rules_that_refuse_is_made_anew(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(record(), record(outcome="denied", policy={"by": [{"policy": "app", "rule": "kv/*"}]}))
+        log.next_segment()
+        async with following(tmp_path) as served:
+            await served.settled(_closed(log, 0))
+        with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as index:
+            index.execute("UPDATE meta SET version = ?", (f"2 {sys.byteorder}",))
+        async with following(tmp_path) as served:
+            await through(served, LOG, 1)
+            assert served.folder.status().rebuilds == 1
+            ask = Search(filters={"policy": ("app",)}, begins=Nanos(0), ends=Nanos(1 << 61))
+            page = Page(served.folder.logs.values(), served.folder.lines, ask)
+            assert (await page.read(time.monotonic, time.monotonic() + 60)).lines == log.lines[1:]
+        async with following(tmp_path) as served:
+            await through(served, LOG, 1)
+            assert served.folder.status().rebuilds == 0
 
     run(scenario())
 

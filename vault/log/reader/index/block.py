@@ -35,7 +35,7 @@ class Column(IntEnum):
     EVENT = 0
     """Event, type, outcome, phase and tenant of each record: few together."""
     GRANT = 1
-    """The rules that allowed it."""
+    """The rules that allowed or refused it."""
     CALLER = 2
     """Actor, address and credential."""
     RESOURCE = 3
@@ -138,7 +138,7 @@ class OpenBlock:
             for tenant in dict.fromkeys(records.tenants):
                 if tenant not in self.tenants:
                     self.tenants[tenant] = records.tenant_seqs[records.tenants.index(tenant)]
-        self._grants.extend([policy.grant for policy in records.policies])
+        self._grants.extend([policy.decided for policy in records.policies])
         actors = [actor.id for actor in records.actors]
         self._callers.extend(zip(actors, records.addresses, records.credentials, strict=True))
         self._resources.extend([resource.id for resource in records.resources])

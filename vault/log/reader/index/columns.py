@@ -2,7 +2,7 @@
 """What the records of a block have, as it grows and as it is stored.
 
 What many records have alike goes into one column of numbers, each of which stands for a key with the values of several
-kinds: who called, what it was, which rules allowed it. What nearly every record has of its own is a checksum by record.
+kinds: who called, what it was, which rules decided. What nearly every record has of its own is a checksum by record.
 Which records are meant is one integer: a bit for each record, the first one lowest.
 """
 

@@ -65,16 +65,23 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
-    """A policy that allowed something, and which of its rules."""
+    """A policy that allowed or refused something, and which of its rules."""
 
     policy: str = ""
     rule: str = ""
 
 
 class Policy(msgspec.Struct, frozen=True, gc=False):
-    """What allowed it."""
+    """What allowed it, or refused it."""
 
+    by: tuple[Grant, ...] = ()
+    """What has the rule that refused it."""
     grant: tuple[Grant, ...] = ()
+
+    @property
+    def decided(self) -> tuple[Grant, ...]:
+        """All that decided."""
+        return self.by + self.grant
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
@@ -185,8 +192,8 @@ _VALUES: Final[Mapping[Kind, Callable[[Entry], Iterable[str]]]] = {
     Kind.TENANT: lambda entry: (entry.tenant,),
     Kind.ACTOR: lambda entry: (entry.actor.id,),
     Kind.ADDRESS: lambda entry: (entry.address,),
-    Kind.POLICY: lambda entry: [grant.policy for grant in entry.policy.grant],
-    Kind.RULE: lambda entry: [grant.rule for grant in entry.policy.grant],
+    Kind.POLICY: lambda entry: [grant.policy for grant in entry.policy.decided],
+    Kind.RULE: lambda entry: [grant.rule for grant in entry.policy.decided],
     Kind.CREDENTIAL: lambda entry: (entry.credential.accessor, *entry.credential.blocks),
     Kind.REQUEST: lambda entry: (entry.request,),
     Kind.TRACE: lambda entry: (entry.trace,),

@@ -27,7 +27,7 @@ from vault.log.reader.index.columns import BadColumn, Candidates, Criterion
 from vault.log.reader.index.entry import Kind
 from vault.values.times import Nanos
 
-VERSION: Final = f"2 {sys.byteorder}"
+VERSION: Final = f"3 {sys.byteorder}"
 """Of what is in the file. An index of another one is made anew."""
 FILE: Final = "index.db"
 _COLUMNS: Final = 16

@@ -43,11 +43,14 @@ def test_a_record_is_found_by_each_of_its_values() -> None:
         {"policy": {"grant": [{"policy": "p", "rule": "r"}, {"policy": "q", "rule": "r"}]}},
         {"credential": {"accessor": "a", "blocks": ["b", "c", "a"]}},
         {"policy": {"grant": []}, "credential": {"accessor": "c"}},
+        {"policy": {"by": [{"policy": "p", "rule": "s"}, {"policy": "o", "rule": "s"}], "reason": "none"}},
     )
     for kind, value, records in (
-        (Kind.POLICY, "p", [0]),
+        (Kind.POLICY, "p", [0, 3]),
         (Kind.POLICY, "q", [0]),
+        (Kind.POLICY, "o", [3]),
         (Kind.RULE, "r", [0]),
+        (Kind.RULE, "s", [3]),
         (Kind.CREDENTIAL, "a", [1]),
         (Kind.CREDENTIAL, "c", [1, 2]),
         (Kind.TRACE, "none", []),

@@ -39,6 +39,17 @@ def test_each_kind_has_its_values() -> None:
     assert entry.tenant_seq == 0
 
 
+def test_the_rule_that_refused_it_counts_as_those_that_allowed_it() -> None:
+    refused = _entry(
+        policy={
+            "by": [{"policy": "p", "rule": "kv/*"}, {"policy": "q", "rule": "kv/*"}, {"$omitted": 3}],
+            "reason": "the rule does not grant delete",
+        }
+    )
+    assert values(refused, Kind.POLICY) == {"p", "q"}
+    assert values(refused, Kind.RULE) == {"kv/*"}
+
+
 def test_a_record_that_leaves_everything_out_has_no_values() -> None:
     entry = decode(b'{"observed_timestamp":"","prev_hash":"","seq":7}')
     assert {value for kind in Kind for value in values(entry, kind)} == set()
