@@ -55,6 +55,8 @@ class LogServer(ThreadingHTTPServer):
         """The segments that have ended, but are not closed yet: the newest ones."""
         self.hidden: set[tuple[str, int]] = set()
         """Records that a follow leaves out."""
+        self.damaged: dict[str, int] = {}
+        """By log the first record that is not found, for damage."""
         self.status: dict[str, object] = {}
         self.later: list[Callable[[], object]] = []
         """What is done when a log is followed, one at each question."""
@@ -127,10 +129,13 @@ class LogServer(ThreadingHTTPServer):
         )
         begin, limit = int(query.get("cursor", 0)), int(query["limit"])
         more = begin + limit if begin + limit < len(found) else None
-        through: dict[str, object] = {log: len(lines) - 1 for log, lines in self.lines.items() if lines}
+        ends = {log: self.damaged.get(log, len(lines)) for log, lines in self.lines.items()}
+        through: dict[str, object] = {log: end - 1 for log, end in ends.items() if end}
         if self.tenant:
             through = {log: {self.tenant: number} for log, number in through.items()}
         about = {"complete": True, "indexed_through": through, "next": None if more is None else str(more)}
+        if self.damaged:
+            about |= {"complete": False, "damaged": self.damaged}
         return _page(found[begin : begin + limit], about, {"Log-Receipt": f'log="{LOG}", seq=0'})
 
     def _follow(self, query: dict[str, str]) -> Answer:

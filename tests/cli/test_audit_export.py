@@ -55,6 +55,25 @@ def test_what_is_missing_is_told_and_changes_the_exit_code(server: LogServer, tm
     assert f"WARNING! {LOG}: record 4 is missing." in found.stderr
 
 
+def test_what_is_behind_damage_is_told_each_time(server: LogServer, tmp_path: Path) -> None:
+    server.damaged = {OTHER: 2}
+    state = tmp_path / "state"
+    for records in (12, 0):
+        found = shown(server, ["export", f"-state={state}"], tmp_path)
+        assert (found.code, len(found.stdout.splitlines())) == (2, records)
+        assert found.stderr == (
+            f"WARNING! {OTHER}: nothing is read from record 2 on: that record, or the one before it, is not as it should be.\n"
+        )
+    assert shown(server, ["export", f"-log={LOG}"], tmp_path).code == 0
+
+
+def test_a_log_without_one_good_record_is_told_as_damaged(server: LogServer, tmp_path: Path) -> None:
+    server.damaged = {OTHER: 0}
+    found = shown(server, ["export", f"-log={OTHER}"], tmp_path)
+    assert (found.code, found.stdout) == (2, "")
+    assert f"WARNING! {OTHER}: nothing is read from record 0 on" in found.stderr
+
+
 def test_an_export_begins_with_the_oldest_record_and_tells_what_it_has_missed(
     server: LogServer, tmp_path: Path
 ) -> None:

@@ -96,6 +96,25 @@ def test_programs_get_whole_records(server: LogServer, tmp_path: Path) -> None:
     assert (found["next"], found["complete"], found["indexed_through"]) == ("3", True, {LOG: 9})
 
 
+def test_what_is_behind_damage_is_said_not_to_be_found(server: LogServer, tmp_path: Path) -> None:
+    server.damaged = {LOG: 4}
+    found = shown(server, ["query"], tmp_path)
+    assert found.code == 0
+    assert found.stdout.endswith(
+        f"This may not be all that fits: {LOG}: nothing is read from record 4 on: that record, or the one before it, is not"
+        " as it should be.\nThe index reaches through 0123abcd-0-1:3.\n"
+    )
+    machine = json.loads(shown(server, ["query", "-format=json"], tmp_path).stdout)
+    assert (machine["complete"], machine["damaged"]) == (False, {LOG: 4})
+
+
+def test_damage_keeps_no_page_from_being_asked_for(server: LogServer, tmp_path: Path) -> None:
+    server.append(LOG, *({} for _ in range(1500)))
+    server.damaged = {LOG: 1505}
+    found = json.loads(shown(server, ["query", "-limit=1200", "-format=json"], tmp_path).stdout)
+    assert (len(found["records"]), found["complete"]) == (1200, False)
+
+
 def test_a_page_that_took_too_long_is_said_to_be_incomplete(server: LogServer, tmp_path: Path) -> None:
     about = {"$page": {"complete": False, "indexed_through": {LOG: 9, "0123abcd-0-0": 5}, "next": "c"}}
     late = (200, server.lines[LOG][3] + b"\n" + json.dumps(about).encode() + b"\n", dict[str, str]())

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from vault.framework.concurrency.time_slice import TimeSlice
-from vault.log.reader.follower import FollowedLog
+from vault.log.reader.follower import FollowedLog, damaged
 from vault.log.reader.index.columns import within
 from vault.log.reader.index.entry import Kind
 from vault.log.reader.index.store import Block, BlockGone
@@ -67,10 +67,10 @@ class _Tally:
 
 
 async def count(
-    logs: Iterable[FollowedLog], lines: Lines, ask: Count, now: Callable[[], float], until: float
+    logs: Collection[FollowedLog], lines: Lines, ask: Count, now: Callable[[], float], until: float
 ) -> OutcomeCounts:
     """Return the counts, or those of the beginning where that takes longer than until then."""
-    criteria = criteria_of(ask.filters, ask.tenants)
+    broken, criteria = damaged(logs), criteria_of(ask.filters, ask.tenants)
     begins = Nanos(max(ask.begins, ask.done or ask.begins))
     tallies = [
         _Tally(log, Match(lines, log.name, criteria, log.superseded), begins=begins, ends=ask.ends)
@@ -93,5 +93,5 @@ async def count(
                 if more:
                     break
         if now() >= until and end < ask.ends:
-            return OutcomeCounts(counts=tuple(found), done=Nanos(end))
-    return OutcomeCounts(counts=tuple(found), done=None)
+            return OutcomeCounts(counts=tuple(found), done=Nanos(end), damaged=broken)
+    return OutcomeCounts(counts=tuple(found), done=None, damaged=broken)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from binascii import b2a_base64
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate, compress
 from pathlib import Path
@@ -61,6 +61,14 @@ class ChainState(msgspec.Struct, frozen=True):
     tenants: Mapping[str, tuple[int, str]]
     leaves: bytes
     """Those before `seq` that no full tile has."""
+
+
+def damaged(logs: Iterable[FollowedLog]) -> dict[str, int]:
+    """Return by log that is damaged the first record that is not indexed, nor any behind it.
+
+    Whatever time is asked for, records of it may be there: what is damaged may be a time.
+    """
+    return {log.name: log.next for log in logs if log.damage}
 
 
 class FollowedLog:

@@ -249,10 +249,15 @@ class Records(WithContent, frozen=True, kw_only=True):
 
 
 class SearchPage(Records, frozen=True, kw_only=True):
-    """A page of a search. Only one without a `position` is the last; whether it is `complete` says if time ran out."""
+    """A page of a search. Only one without a `position` is the last.
+
+    It is not `complete` where time ran out, and where a log is damaged.
+    """
 
     position: Position | None
     complete: bool
+    damaged: Mapping[str, int] = {}
+    """By log that is damaged the first record that is not found, nor any behind it: it, or the one before, is another."""
     ends: Nanos = Nanos(0)
     """Before which time it looked; the next page is to name it."""
     indexed_through: Mapping[str, int] = {}
@@ -310,6 +315,8 @@ class OutcomeCounts(Struct, frozen=True, kw_only=True):
 
     counts: tuple[Mapping[str, int], ...]
     done: Moment | None
+    damaged: Mapping[str, int] = {}
+    """By log that is damaged the first record that is not counted, nor any behind it."""
 
 
 class PurgeResult(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from vault.framework.concurrency.time_slice import TimeSlice
-from vault.log.reader.follower import FollowedLog
+from vault.log.reader.follower import FollowedLog, damaged
 from vault.log.reader.index.columns import records_of, within
 from vault.log.reader.index.entry import decode
 from vault.log.reader.index.store import Block, BlockGone
@@ -140,6 +140,7 @@ class Page:
             newest = max((log.observed for log in logs), default=Nanos(0))
             ask = msgspec.structs.replace(ask, ends=max(ask.ends, time_after(newest, Nanos(1))))
         self._ask = ask
+        self._damaged = damaged(logs)
         self._sign = 1 if ask.order == "asc" else -1
         criteria = criteria_of(ask.filters, ask.tenants)
         ending = not _OF_THE_END.isdisjoint(ask.filters)
@@ -193,7 +194,8 @@ class Page:
             count=len(records),
             pieces=joined(records),
             position=self._reached(last) if self._heap and late else last if self._heap else None,
-            complete=not late,
+            complete=not late and not self._damaged,
+            damaged=self._damaged,
             ends=self._ask.ends,
             indexed_through=self._through,
             tenants_through=self._tenants_through,

@@ -7,7 +7,7 @@ import os
 
 from vaultctl.commands.audit.evidence.trust import OfflineErrors
 from vaultctl.commands.audit.following import FollowedLog, ends_of
-from vaultctl.commands.audit.pages import LARGEST_PAGE, client_of, place_of, read_page
+from vaultctl.commands.audit.pages import LARGEST_PAGE, client_of, damage_of, place_of, read_page
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.text.json import as_map, compact, parse
 
@@ -88,15 +88,18 @@ class _Source:
     def server(self, reached: Positions) -> Iterator[Part]:
         """Records by follow, up to those that there are now: reading leaves records too, which the next export has."""
         client = client_of(self._invocation)
-        ends, tenant = ends_of(client, read_page(client, {"limit": "1"}))
-        for log in self._wanted(ends):
-            followed, end = FollowedLog(client, log, reached.get(log, -1), tenant=tenant), ends[log]
+        newest = read_page(client, {"limit": "1"})
+        ends, tenant = ends_of(client, newest)
+        for log in self._wanted(ends | newest.damaged):
+            followed, end = FollowedLog(client, log, reached.get(log, -1), tenant=tenant), ends.get(log, -1)
             while followed.after < end:
                 lines, wrong = followed.page(most=min(LARGEST_PAGE, end - followed.after))
                 self._warn(wrong)
                 if not lines:
                     break
                 yield log, followed.after, lines
+            if log in newest.damaged:
+                self._warn([damage_of(log, newest.damaged[log])])
 
     def folder(self, reached: Positions) -> Iterator[Part]:
         """Records of a copied log folder. What is not as it should be is for `audit verify` to say."""

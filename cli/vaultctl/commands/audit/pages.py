@@ -24,7 +24,7 @@ _RECEIPT = 'log="'
 class Page:
     """Records, and what is said of them. A search is over with a page that has no `next`."""
 
-    __slots__ = ("complete", "lines", "next", "receipt", "through")
+    __slots__ = ("complete", "damaged", "lines", "next", "receipt", "through")
 
     def __init__(self, response: Response) -> None:
         """CommandError for an answer that does not end as a whole page does."""
@@ -39,7 +39,14 @@ class Page:
         self.next = about.get("next")
         self.through = as_map(about.get("indexed_through"))
         """By log the last record that a search can find; in a namespace, by log and namespace."""
+        self.damaged = as_map(about.get("damaged"))
+        """By log that is damaged the first record that a search cannot find, nor any behind it."""
         self.receipt = response.header("Log-Receipt")
+
+
+def damage_of(log: str, first: object) -> str:
+    """What is said of a damaged log, of which `first` is the first record that is not found."""
+    return f"{log}: nothing is read from record {first} on: that record, or the one before it, is not as it should be"
 
 
 def client_of(invocation: Invocation) -> Client:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from vaultctl.commands.audit.filters import as_query, filters, times
 from vaultctl.commands.audit.following import newest
 from vaultctl.commands.audit.names import EntityNames
-from vaultctl.commands.audit.pages import LARGEST_PAGE, client_of, read_page, record_of
+from vaultctl.commands.audit.pages import LARGEST_PAGE, client_of, damage_of, read_page, record_of
 from vaultctl.commands.audit.words import HEADS, entity_of, no_names, row_of
 from vaultctl.errors import EXIT_OK, UsageError
 from vaultctl.text.json import as_map, compact
@@ -64,13 +64,13 @@ def _pages(
     left = most
     query = {**asked, **({"cursor": cursor} if cursor else {})}
     while True:
-        page = read_page(
-            client, {**query, "limit": str(LARGEST_PAGE if left is None else min(left, LARGEST_PAGE))}
-        )
+        limit = LARGEST_PAGE if left is None else min(left, LARGEST_PAGE)
+        page = read_page(client, {**query, "limit": str(limit)})
         yield page
+        late = not page.complete and (not page.damaged or len(page.lines) < limit)
         if left is not None:
             left -= len(page.lines)
-        if not page.next or (left is not None and (left <= 0 or not page.complete)):
+        if not page.next or (left is not None and (left <= 0 or late)):
             return
         query = {name: value for name, value in query.items() if name not in ("from", "to")}
         query["cursor"] = str(page.next)
@@ -86,7 +86,8 @@ def _print_lines(invocation: Invocation, pages: Iterator[Page]) -> int:
 
 
 def _about(page: Page) -> dict[str, object]:
-    return {"complete": page.complete, "indexed_through": page.through, "next": page.next}
+    about = {"complete": page.complete, "indexed_through": page.through, "next": page.next}
+    return {**about, "damaged": page.damaged} if page.damaged else about
 
 
 def _print_table(
@@ -96,7 +97,9 @@ def _print_table(
 
     rows = [row_of(record, names or no_names) for record in records]
     invocation.say(columns([HEADS, *rows]) if rows else "No record fits.")
-    if not last.complete:
+    for log, first in sorted(last.damaged.items()):
+        invocation.say(f"This may not be all that fits: {damage_of(log, first)}.")
+    if not last.complete and not last.damaged:
         invocation.say("This is not all that fits: the search took longer than it may for one page.")
     if last.next:
         invocation.say(f"There are more: -cursor={last.next}")

@@ -144,3 +144,16 @@ def test_what_comes_while_it_counts_is_not_counted_twice(tmp_path: Path) -> None
     ask = Count(begins=Nanos(BEGAN), ends=Nanos(BEGAN + SECOND), buckets=500)
     assert sum(sum(one.values()) for one in _count(reading, ask, now).counts) == 5
     reading.close()
+
+
+def test_what_is_behind_damage_is_said_not_to_be_counted(tmp_path: Path, reading: Reading) -> None:
+    log = WrittenLog(tmp_path)
+    log.write(*[record()] * 4)
+    reading.catch_up()
+    ask = Count(begins=Nanos(0), ends=Nanos(1 << 61), buckets=1)
+    assert _count(reading, ask).damaged == {}
+    log.append(b"{}\n")
+    reading.catch_up()
+    found = _count(reading, ask)
+    assert (found.counts, found.done, found.damaged) == (({"success": 4},), None, {LOG: 4})
+    assert _count(reading, ask, lambda: 0.0, until=0.0).damaged == {LOG: 4}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,6 +200,22 @@ def test_a_page_says_how_far_it_looked(tmp_path: Path, reading: Reading) -> None
     assert reading.page(every).indexed_through == {LOG: 5, _OTHER: 0}
     scoped = reading.page(Search(begins=Nanos(0), ends=FOREVER, tenants=("a", "c")))
     assert (scoped.indexed_through, scoped.tenants_through) == ({}, {LOG: {"a": 4}})
+
+
+def test_what_is_behind_damage_is_said_not_to_be_there(tmp_path: Path, reading: Reading) -> None:
+    log, other = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)
+    other.write(*[record(tenant="b")] * 3)
+    log.write(*[record(tenant="a")] * 2)
+    reading.catch_up()
+    every = Search(begins=Nanos(0), ends=FOREVER, limit=3)
+    whole = reading.page(every)
+    assert (whole.complete, whole.damaged) == (True, {})
+    log.append(log.line(record()).replace(b"10.2.0.9", b"10.2.0.8") + b"\n")
+    log.write(record())
+    reading.catch_up()
+    for asked in ({}, {"position": whole.position}, {"tenants": ("b",)}, {"filters": {"event": ("none",)}}):
+        page = reading.page(msgspec.structs.replace(every, **asked))
+        assert (page.complete, page.damaged) == (False, {LOG: 3}), asked
 
 
 def test_time_runs_out_between_records_and_the_next_page_goes_on(tmp_path: Path, reading: Reading) -> None:

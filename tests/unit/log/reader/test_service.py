@@ -117,7 +117,7 @@ def test_each_question_has_its_answer(tmp_path: Path) -> None:
         ]  # fmt: skip
         assert (await talk.answer(type="segment", log=LOG, first=0))["refusal"]["kind"] == "missing"
         found = (await talk.answer(type="count", begins=0, ends=1 << 61, buckets=2))["answer"]
-        assert found == {"counts": [{}, {"success": 20}], "done": None}
+        assert found == {"counts": [{}, {"success": 20}], "done": None, "damaged": {}}
         assert (await talk.answer(type="status"))["answer"]["logs"][0]["indexed_through"] == 19
         assert (await talk.answer(type="record", log="none", seq=5))["refusal"]["kind"] == "missing"
 

@@ -55,22 +55,29 @@ class LogPage(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer says beside its records, and how many they are.
 
     `next` is the cursor or the number to go on with; None after the last page of a search. `complete` is false where
-    the time for a page was over before it was full. `indexed_through` is, by log, the last record that a search can find.
+    the time for a page was over before it was full, and where a log is damaged. `indexed_through` is, by log, the last record
+    that a search can find; `damaged`, None unless there are such, by log that is damaged the first record that it cannot.
     """
 
     records: int
     next: str | int | None
     complete: bool = True
     indexed_through: Mapping[str, object] | None = None
+    damaged: Mapping[str, int] | None = None
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many records each outcome has, by parts of a time that are equally long."""
+    """How many records each outcome has, by parts of a time that are equally long.
+
+    `complete` is false where time ran out, and where a log is damaged: `damaged` has then, by log, the first record that is
+    not counted, nor any behind it.
+    """
 
     begins: str
     ends: str
     buckets: Sequence[Mapping[str, int]]
     complete: bool
+    damaged: Mapping[str, int] | None = None
 
 
 class RecordEngine(Engine):
@@ -108,7 +115,11 @@ class RecordEngine(Engine):
             found = await reader.count(ask)
         outcomes = [{name: count for name, count in part.items() if name} for part in found.counts]
         return Counts(
-            begins=rfc3339(begins), ends=rfc3339(ends), buckets=outcomes, complete=found.done is None
+            begins=rfc3339(begins),
+            ends=rfc3339(ends),
+            buckets=outcomes,
+            complete=found.done is None and not found.damaged,
+            damaged=found.damaged or None,
         )
 
     @read("log/records/{log}/{seq}", event="log.read")
@@ -166,6 +177,7 @@ class RecordEngine(Engine):
             next_=self._next(found.position, begins, found.ends or ends, query),
             complete=found.complete,
             indexed_through=found.indexed_through if tenants is None else found.tenants_through,
+            damaged=found.damaged or None,
         )
 
     def _begun(self, params: RecordSearch, query: bytes) -> tuple[Nanos, Nanos, Position | None]:
@@ -227,10 +239,14 @@ def _page(
     next_: str | int | None,
     complete: bool = True,
     indexed_through: Mapping[str, object] | None = None,
+    damaged: Mapping[str, int] | None = None,
 ) -> Reply[LogPage]:
     """Return records in the form that was asked for, as they came: they are not read again, and recorded by their number."""
-    pieces, about = found.pieces, {"next": next_, "complete": complete, "indexed_through": indexed_through}
-    page = LogPage(records=found.count, next=next_, complete=complete, indexed_through=indexed_through)
+    page = LogPage(
+        records=found.count, next=next_, complete=complete, indexed_through=indexed_through, damaged=damaged
+    )
+    pieces, about = found.pieces, msgspec.structs.asdict(page)
+    del about["records"]
     if prefers(call.head.accept, NDJSON):
         end = schema.encode({"$page": {name: value for name, value in about.items() if value is not None}})
         return Reply(

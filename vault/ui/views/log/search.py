@@ -32,6 +32,10 @@ _PHASES: Final = (("", "no attempts"), ("attempt", "attempts alone"), ("any", "a
 _ASKED: Final = {"": "outcome,notice", "any": ""}
 """By the phase that was chosen what the log is asked for: an attempt is said again by its outcome."""
 _OUTCOMES: Final = (("", "any"), ("success", "success"), ("denied", "denied"), ("failed", "failed"))
+_DAMAGE: Final = "that record, or the one before it, is not as it should be. Verify a copy of the log."
+_LATE: Final = (
+    "This page is incomplete: the time for it was over before it was full. The next page goes on from here."
+)
 _RARE: Final = ("policy", "rule", "address", "request_id", "trace_id", "phase")
 """Filters that are folded up while they are empty."""
 
@@ -105,16 +109,18 @@ def _choice(label: str, name: str, known: Sequence[tuple[str, str]], chosen: str
 
 
 def _told(found: Mapping[str, Json]) -> Child:
-    """Return how far the index reaches, and whether time ran out before the page was full."""
-    cut = el(
-        "p",
-        "This page is incomplete: the time for it was over before it was full. The next page goes on from here.",
-        class_="note alarming",
-        role="status",
-    )
+    """Return how far the index reaches, which logs are damaged, and whether time ran out before the page was full."""
+    damaged = within(found, "damaged")
+    words = [
+        f"Nothing of log {log} is shown from record {text(damaged, log)} on: {_DAMAGE}" for log in damaged
+    ]
+    full = len(objects(found, "records")) >= int(LIMIT) or not text(found, "next")
+    if found.get("complete") is False and not (damaged and full):
+        words.append(_LATE)
     reaches = list(_reaches(within(found, "indexed_through")))
     said = f"The index reaches through {'; '.join(reaches)}." if reaches else "The index has no record yet."
-    return [cut if found.get("complete") is False else None, el("p", said, class_="why")]
+    alarms = [el("p", one, class_="note alarming", role="status") for one in words]
+    return [alarms, el("p", said, class_="why")]
 
 
 def _ahead(visit: Visit, records: Sequence[Record]) -> Child:

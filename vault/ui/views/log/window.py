@@ -23,6 +23,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = Millis(253_402_300_799_999)
 """The last millisecond of the year 9999, after which RFC 3339 has no more."""
 _SECOND: Final = 1000
+_LATE: Final = "Time ran out before all records were counted: the end is missing."
+_BEHIND_DAMAGE: Final = "Records behind damage are not counted."
 _SLOT: Final = 1_800_000
 """Milliseconds; a time that nobody chose ends at a half hour."""
 
@@ -59,9 +61,8 @@ def drawn(visit: Visit, given: Mapping[str, str], window: Window, counts: Mappin
         return href("log", mount=visit.mount, **there) if _narrows(window) else ""
 
     picture = Html(timeline(parts, name, narrower))
-    less = el(
-        "p", "Time ran out before all records were counted: the end is missing.", class_="note alarming"
-    )
+    damaged = bool(counts.get("damaged"))
+    less = el("p", _BEHIND_DAMAGE if damaged else _LATE, class_="note alarming")
     return [
         el("div", picture, class_="picture", tabindex="0", role="region", aria_label=name),
         _legend(visit, given, numbers),

@@ -84,6 +84,19 @@ def test_a_page_says_how_far_the_index_reaches_and_whether_it_is_complete() -> N
     assert "No record fits." in shown(log, log_front())
 
 
+def test_a_page_says_which_log_is_damaged_and_from_where() -> None:
+    front = log_front(RECORD, indexed_through={LOG: 41}, complete=False, damaged={LOG: 42, "<b>": 0})
+    front.answers["sys/log/counts"] = (200, {"data": {**COUNTS, "complete": False, "damaged": {LOG: 42}}})
+    page = shown(log, front)
+    assert f"Nothing of log {LOG} is shown from record 42 on" in page
+    assert "log &lt;b&gt; is shown from record 0 on" in page
+    assert "This page is incomplete" not in page
+    assert "Records behind damage are not counted." in page
+    assert "Time ran out" not in page
+    late = log_front(indexed_through={LOG: 41}, complete=False, damaged={LOG: 42}, next="c1.x")
+    assert "This page is incomplete" in shown(log, late)
+
+
 def test_the_next_page_goes_on_by_cursor_with_the_same_filters_and_time() -> None:
     front = log_front(RECORD, next="c1.6Y")
     page = shown(log, front, resource="secret/shop/*")
