@@ -143,6 +143,14 @@ def test_log_022_what_is_no_filter_is_refused(vault: VaultProcess) -> None:
             assert (answer.status, words in answer.body.decode()) == (400, True), answer.body
         answer = reader.request("POST", "/v1/sys/log/records/search", {"outcome": ["denied", ""]})
         assert (answer.status, b"leave out outcome" in answer.body) == (400, True)
+        value, plain = ["\1" * 8192] * 100, ["x" * 8192] * 100
+        for filters, words in (
+            ({"resource": plain, "actor": plain}, "all filters take at most 819200 characters together"),
+            ({"resource": value}, "too large for the log reader: give fewer or shorter values"),
+        ):
+            answer = reader.request("POST", "/v1/sys/log/records/search", filters)
+            assert (answer.status, words in answer.body.decode()) == (400, True), answer.body
+        assert reader.request("POST", "/v1/sys/log/records/search", {"resource": plain}).status == 200
         assert reader.request("GET", "/v1/sys/log/records?to=9999-12-31T23:59:59Z").status == 200
 
 

@@ -282,14 +282,18 @@ class _Line:
         return said
 
     async def ask(self, ask: Ask) -> tuple[msgspec.Raw, list[bytes]]:
-        """Return the answer, and pieces of its content. Raises `Refused`, and `OSError` where the connection ends before it."""
+        """Return the answer, and pieces of its content. Raises `Refused`, and `OSError` where the connection ends before it.
+
+        What is larger than the reader takes is not sent: it would end the connection, with all that others ask over it.
+        """
         self._number += 1
         number = self._number
+        frame = messages.asked(Question(number, ask))
         waiting = self._waiting[number] = _PendingAnswer()
         try:
             if self._hearing is None or self._hearing.done():
                 raise ConnectionError
-            self._writer.write(framed(Question(number, ask)))
+            self._writer.write(frame)
             await self._writer.drain()
             return await waiting.answer, waiting.pieces
         except asyncio.CancelledError:

@@ -35,6 +35,8 @@ MOST_VALUES: Final = 100
 """Values of one filter."""
 LONGEST_VALUE: Final = 8192
 """Characters of the longest of them."""
+MOST_CHARACTERS: Final = MOST_VALUES * LONGEST_VALUE
+"""Characters of all filters together: as many as one may have."""
 
 NONSENSE: Final = (ValueError, RecursionError)
 """What msgspec raises of bytes that are no message: errors of its own are of the first kind, as those of UTF-8 are."""
@@ -413,6 +415,14 @@ def framed(message: Struct) -> bytes:
     """Return the frame of a message."""
     body = _encode(message)
     return _LENGTH.pack(len(body)) + body
+
+
+def asked(question: Question) -> bytes:
+    """Return the frame of a question. Raises `Refused` for one that is larger than a reader takes."""
+    frame = framed(question)
+    if len(frame) - _LENGTH.size > LARGEST_QUESTION:
+        raise Refused("malformed", "this is too large for the log reader: give fewer or shorter values")
+    return frame
 
 
 def joined(lines: Sequence[bytes]) -> tuple[bytes, ...]:

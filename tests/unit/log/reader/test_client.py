@@ -79,6 +79,50 @@ def test_answers_reach_who_asked(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_a_question_that_is_too_large_is_refused_and_ends_nobody_elses(tmp_path: Path) -> None:
+    long = ("\1" * messages.LONGEST_VALUE,) * messages.MOST_VALUES
+    large = messages.Search(begins=Nanos(0), ends=Nanos(1 << 61), filters={"actor": long, "resource": long})
+
+    async def scenario() -> None:
+        log = _written(tmp_path)
+        async with serving(tmp_path) as served, asking(tmp_path) as reader:
+            await through(served, LOG, 4)
+            waiting = asyncio.get_running_loop().create_task(
+                reader.follow(messages.Follow(log=LOG, after=4, wait=60))
+            )
+            for _ in range(3):
+                with pytest.raises(messages.Refused, match="give fewer or shorter values") as refused:
+                    await reader.search(large)
+                assert refused.value.refusal.kind == "malformed"
+                assert (await reader.search(_EVERY)).count == 5
+            log.write(record())
+            assert (await waiting).count == 1
+
+    run(scenario())
+
+
+def test_a_question_of_the_largest_size_is_answered(tmp_path: Path) -> None:
+    ends = _EVERY.ends
+    values = tuple(f"{number:08192}" for number in range(messages.MOST_VALUES))
+
+    def asked(more: int) -> messages.Search:
+        filters: messages.Filters = {"actor": values, "rule": values[:27], "policy": ("x" * more,)}
+        return messages.Search(begins=Nanos(0), ends=ends, filters=filters)
+
+    first = len(framed(messages.Question(1, asked(1)))) - 5
+    fits = messages.LARGEST_QUESTION - first
+
+    async def scenario() -> None:
+        _written(tmp_path)
+        async with serving(tmp_path) as served, asking(tmp_path) as reader:
+            await through(served, LOG, 4)
+            assert (await reader.search(asked(fits))).count == 0
+            with pytest.raises(messages.Refused, match="too large"):
+                await reader.search(asked(fits + 1))
+
+    run(scenario())
+
+
 def test_who_waits_no_more_keeps_nobody_from_asking(tmp_path: Path) -> None:
     async def scenario() -> None:
         _written(tmp_path)

@@ -27,6 +27,7 @@ from vault.log.cursor import Place
 from vault.log.reader.messages import (
     LONGEST_VALUE,
     LONGEST_WAIT,
+    MOST_CHARACTERS,
     MOST_VALUES,
     Count,
     Follow,
@@ -215,6 +216,10 @@ def _refuse_unknown(call: Call, params: RecordTimes) -> None:
             raise Malformed(
                 f"{quote(name)} takes at most {MOST_VALUES} values of at most {LONGEST_VALUE} characters"
             )
+    if sum(len(value) for values in filters.values() for value in values) > MOST_CHARACTERS:
+        raise Malformed(
+            f"all filters take at most {MOST_CHARACTERS} characters together: search for fewer values"
+        )
 
 
 async def _while_there(call: Call, work: Coroutine[Any, Any, TailPage]) -> TailPage:
