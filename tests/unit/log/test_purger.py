@@ -214,6 +214,24 @@ def test_what_failed_is_told_and_tried_again_before_the_hour_is_over(tmp_path: P
     run(scenario())
 
 
+def test_nothing_goes_that_no_hash_tiles_stand_for_and_the_server_log_says_why(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with _site(tmp_path) as site:
+            await site.live(60)
+            tile = tmp_path / site.common.id / "tile/0/000"
+            content = tile.read_bytes()
+            tile.unlink()
+            await site.purger.work()
+            assert "hash tiles do not stand for these records: tile/0/000 is lost" in site.said.getvalue()
+            assert (site.firsts()[0], site.notices()) == (0, [])
+            tile.write_bytes(content)
+            await site.purger.work()
+            assert site.firsts()[0] == 310
+            assert site.faults() == []
+
+    run(scenario())
+
+
 def test_one_process_purges_at_a_time(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with _site(tmp_path) as site:

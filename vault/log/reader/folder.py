@@ -22,7 +22,13 @@ from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.store import Index, IndexDamaged, IndexFull
 from vault.log.reader.lines import Lines, SegmentGone
 from vault.log.reader.messages import Follow, LogStatus, Purge, PurgeResult, ReaderStatus, Refused
-from vault.log.reader.purging import leaves_to_keep, oldest_closed, purge_segments, remove_remains
+from vault.log.reader.purging import (
+    leaves_to_keep,
+    oldest_closed,
+    purge_segments,
+    remove_remains,
+    require_tiles,
+)
 from vault.log.reader.tail import wakes
 
 _SCAN_SECONDS: Final = 1.0
@@ -181,15 +187,17 @@ class LogFolder:
 
     async def purge(self, log: FollowedLog, ask: Purge) -> PurgeResult:
         """Remove the oldest segments of a log, up to a record, and forget them. Raises `Refused`, `OSError`, `IndexFull`."""
+        loop = asyncio.get_running_loop()
         segments = oldest_closed(log.folder, ask.through)
         if not segments:
             return PurgeResult(segments=0)
         if segments[-1].last >= log.next:
             raise Refused("busy", "these records are not indexed yet; ask again")
+        first, last = segments[0].first, segments[-1].last
+        await loop.run_in_executor(self._thread, partial(require_tiles, log.folder, first, last))
         leaves = leaves_to_keep(log.tree, segments[-1])
         if ask.rehearse:
             return PurgeResult(segments=len(segments))
-        loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, partial(purge_segments, log.folder, segments, leaves))
         await self._look(log.name)
         self._copy_back()

@@ -24,7 +24,7 @@ from vault.log.format.segment import (
     Manifest,
     Segment,
 )
-from vault.log.format.tiles import WIDTH, BadTile, Tile, keep_partial
+from vault.log.format.tiles import TILE_BYTES, WIDTH, BadTile, Tile, keep_partial
 from vault.log.format.tree import HASH_BYTES, MissingHash, encode_hash
 from vault.log.reader.kept_tree import KeptTree
 from vault.log.reader.lines import SegmentGone, read_manifest, segments_in
@@ -33,6 +33,9 @@ from vault.log.reader.messages import Refused
 _REMAINS: Final = re.compile(
     r"([0-9]{20})\.(?:jsonl\.gz|checkpoints|cosigned|state|jsonl\.gz\.new|manifest\.new|state\.new)"
 )
+
+
+_UNFIT: Final = "nothing is purged, as hash tiles do not stand for these records"
 
 
 def oldest_closed(folder: Path, through: int) -> list[Manifest]:
@@ -49,17 +52,36 @@ def oldest_closed(folder: Path, through: int) -> list[Manifest]:
 
 
 def leaves_to_keep(tree: KeptTree, last: Manifest) -> bytes:
-    """Return the leaves that no full tile has once `last` and all before it are gone; none where the tree is lost.
+    """Return the leaves that no full tile has once `last` and all before it are gone.
 
-    Raises `Refused` where the tree is another than what was purged would have.
+    Raises `Refused` where the tree is another than what was purged would have, or hashes of it are lost.
     """
     index, width = divmod(last.last + 1, WIDTH)
     try:
         if encode_hash(tree.root(last.last + 1)) != last.root:
-            raise Refused("damaged", "hash tiles do not stand for these records; see the status of the log")
+            raise Refused("damaged", f"{_UNFIT}: their root is another")
         return tree.read(Tile(0, index, width)) if width else b""
-    except (MissingHash, BadTile):
-        return b""
+    except (MissingHash, BadTile) as error:
+        raise Refused("damaged", f"{_UNFIT}: {error}") from None
+
+
+def require_tiles(folder: Path, first: int, last: int) -> None:
+    """Make sure that all tiles are there that became full with some records of a log. It blocks.
+
+    The root of the tree alone does not tell: it needs the highest tiles, and proofs the others too.
+    Raises `Refused`, `OSError`.
+    """
+    level, begin, end = 0, first, last + 1
+    while end:
+        begin, end = begin // WIDTH, end // WIDTH
+        for index in range(begin, end):
+            path = Tile(level, index).path
+            size = -1
+            with suppress(FileNotFoundError, NotADirectoryError):
+                size = (folder / path).stat().st_size
+            if size != TILE_BYTES:
+                raise Refused("damaged", f"{_UNFIT}: {path} is lost, put it back from a backup")
+        level += 1
 
 
 def purge_segments(folder: Path, segments: Sequence[Manifest], leaves: bytes) -> None:

@@ -16,6 +16,7 @@ from tests.unit.log.reader.serving import asking, run, serving, through
 from tests.unit.log.reader.written import BEGAN, LOG, SECOND, WrittenLog, record
 from vault.log.format.proof import check_proof, parse_proof
 from vault.log.format.segment import CLOSED, COSIGNED, MANIFEST, STATE, Segment
+from vault.log.format.tiles import TILE_BYTES, WIDTH, write_tile
 from vault.log.format.tree import decode_hash
 from vault.log.format.tree_proof import check_consistency
 from vault.log.format.trust import Trust
@@ -26,7 +27,13 @@ from vault.log.reader.folder import LogFolder
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.store import Index
 from vault.log.reader.messages import Consistency, Count, Filters, Follow, Proof, Purge, Refused, Search
-from vault.log.reader.purging import leaves_to_keep, oldest_closed, purge_segments, remove_remains
+from vault.log.reader.purging import (
+    leaves_to_keep,
+    oldest_closed,
+    purge_segments,
+    remove_remains,
+    require_tiles,
+)
 from vault.values.times import Nanos
 
 _SIZES = (100, 350, 600)
@@ -219,11 +226,58 @@ def test_records_that_are_others_than_the_tree_has_are_not_purged(
     fresh.close()
 
 
-def test_the_purge_of_a_log_whose_tree_is_lost_keeps_no_leaves(written: WrittenLog, reading: Reading) -> None:
-    (written.folder / "tile/0/000").unlink()
-    fresh = reading.again()
-    assert leaves_to_keep(fresh.logs[LOG].tree, oldest_closed(written.folder, 349)[-1]) == b""
-    fresh.close()
+@pytest.mark.parametrize("content", [None, b"", bytes(8191)], ids=["lost", "empty", "cut"])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_nothing_is_purged_whose_hash_tiles_are_not_there(
+    tmp_path: Path, written: WrittenLog, reading: Reading, content: bytes | None, *, restarted: bool
+) -> None:
+    tile, note = written.folder / "tile/0/000", _announce(written, 349)
+    kept = tile.read_bytes()
+
+    def spoil() -> None:
+        if content is None:
+            tile.unlink()
+        else:
+            tile.write_bytes(content)
+
+    async def scenario() -> None:
+        if restarted:
+            spoil()
+        async with serving(tmp_path) as served, asking(tmp_path) as client:
+            await through(served, LOG, written.seq - 1)
+            if not restarted:
+                spoil()
+            before = _files(written)
+            for rehearse in (True, False):
+                with pytest.raises(Refused, match="hash tiles do not stand for these records") as refused:
+                    await client.purge(Purge(log=LOG, through=349, rehearse=rehearse))
+                assert refused.value.refusal.kind == "damaged"
+            assert _files(written) == before
+        tile.write_bytes(kept)
+        async with serving(tmp_path) as served, asking(tmp_path) as client:
+            await through(served, LOG, written.seq - 1)
+            assert (await client.purge(Purge(log=LOG, through=349))).segments == 2
+        assert _faults(tmp_path, written, note) == []
+
+    run(scenario())
+
+
+def test_hash_tiles_of_every_level_are_to_be_there(tmp_path: Path) -> None:
+    most, whole = 2 * WIDTH * WIDTH, bytes(TILE_BYTES)
+    for level, end in ((0, 2 * WIDTH), (1, 2)):
+        for index in range(end):
+            write_tile(tmp_path, level, index, whole)
+    require_tiles(tmp_path, 0, most + 99)
+    write_tile(tmp_path, 1, 1, whole[1:])
+    require_tiles(tmp_path, 0, most - 2)
+    with pytest.raises(Refused, match=r"tile/1/001"):
+        require_tiles(tmp_path, 0, most - 1)
+    (tmp_path / "tile/0/003").unlink()
+    for first, last in ((0, 4 * WIDTH - 1), (4 * WIDTH - 1, 4 * WIDTH)):
+        with pytest.raises(Refused, match=r"tile/0/003"):
+            require_tiles(tmp_path, first, last)
+    require_tiles(tmp_path, 4 * WIDTH, most - 2)
+    require_tiles(tmp_path, 0, 4 * WIDTH - 2)
 
 
 def test_a_search_and_a_count_that_are_under_way_go_on_without_what_is_purged(
