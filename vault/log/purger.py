@@ -29,12 +29,14 @@ from vault.framework.telemetry.log import Log
 from vault.log.common_log import CommonLog, Notices
 from vault.log.format.segment import BadSegment, LogId, Segment
 from vault.log.reader.client import LogReader, LogReaderAway
-from vault.log.reader.messages import ListSegments, Purge, Refused, SegmentEntry
+from vault.log.reader.messages import MOST_SEGMENTS, ListSegments, Purge, Refused, SegmentEntry
 from vault.log.recovery import end_idle_segments
 from vault.log.retention import Hold, Retention, plan
 from vault.values.times import HOUR, Nanos, nanos_after, nanos_of
 
 LOCK: Final = "purge.lock"
+SEGMENTS: Final = MOST_SEGMENTS
+"""Segments of a log that are looked at together: a notice for those of them that go."""
 _SECONDS: Final = 20.0
 """How long background work waits for a purge; what is left is done the next time."""
 _OWN: Final = ("", "")
@@ -120,13 +122,16 @@ class Purger:
             with _alone(self._folder):
                 for log in (await self._reader.status()).logs:
                     if LogId.parse(log.log).node == node:
-                        await self._purge_log(log.log, before, purged, held)
+                        while await self._purge_some(log.log, before, purged, held):
+                            pass
         return purged, held
 
-    async def _purge_log(
+    async def _purge_some(
         self, log: str, before: Nanos, purged: list[PurgedPart], held: list[HeldPart]
-    ) -> None:
-        segments = (await self._reader.segments(ListSegments(log=log))).segments
+    ) -> bool:
+        """Purge some of the oldest segments of a log. Return whether the next ones are to be looked at too."""
+        page = await self._reader.segments(ListSegments(log=log, limit=SEGMENTS))
+        segments, gone = page.segments, 0
         cut = plan(segments, before, await self.holds())
         if cut.segments:
             # 1.
@@ -135,10 +140,11 @@ class Purger:
             # 2.
             await self._announce(log, cut.segments)
             # 3.
-            await self._reader.purge(Purge(log=log, through=last))
+            gone = (await self._reader.purge(Purge(log=log, through=last))).segments
             purged.append(PurgedPart(log=log, first=first, last=last, segments=len(cut.segments)))
         if cut.holds:
             held.append(HeldPart(log=log, first=segments[len(cut.segments)].first, holds=cut.holds))
+        return page.next is not None and gone == len(segments) - 1
 
     async def _announce(self, log: str, segments: Sequence[SegmentEntry]) -> None:
         """Have it in the log, on the disk and under a checkpoint, that segments go. Raises `Unavailable`, `OSError`."""

@@ -19,6 +19,7 @@ from tests.unit.log.reader.serving import Served, asking, eventually, run, servi
 from vault.framework.clock import Entropy
 from vault.framework.errors import Busy, Unavailable
 from vault.framework.telemetry.log import Log
+from vault.log import purger
 from vault.log.common_log import CommonLog
 from vault.log.format.note_key import Verifier
 from vault.log.format.segment import list_segments
@@ -152,6 +153,28 @@ def test_what_is_older_than_the_retention_is_gone_within_the_hour_and_the_log_sa
 
 async def _segments(site: Site) -> Any:
     return (await site.reader.segments(ListSegments(log=site.common.id))).segments
+
+
+def test_a_log_of_many_segments_is_purged_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purger, "SEGMENTS", 5)
+
+    async def scenario() -> None:
+        async with _site(tmp_path) as site:
+            await site.live(40)
+            purged, held = await site.purger.purge(Nanos(NOON + 11 * DAY * _SECOND))
+            assert [(one.first, one.last, one.segments) for one in purged] == [
+                *((0, 39, 4), (40, 79, 4), (80, 109, 3))
+            ]
+            assert ([said["last"] for said in site.notices()], held) == ([39, 79, 109], [])
+            site.holds["h"] = Hold(
+                made=Nanos(0), begins=Nanos(NOON + 16 * DAY * _SECOND), ends=Nanos(0), reason=""
+            )
+            purged, held = await site.purger.purge(Nanos(NOON + 20 * DAY * _SECOND))
+            assert [(one.first, one.last) for one in purged] == [(110, 149), (150, 159)]
+            assert [(one.first, one.holds) for one in held] == [(160, ["h"])]
+            assert site.faults() == []
+
+    run(scenario())
 
 
 def test_without_an_upper_bound_nothing_goes(tmp_path: Path) -> None:

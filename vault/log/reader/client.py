@@ -134,8 +134,20 @@ class LogReader:
         return await self._ask(ask, messages.Content)
 
     async def segments(self, ask: messages.ListSegments) -> messages.Segments:
-        """Return the segments of a log."""
+        """Return a page of the segments of a log."""
         return await self._ask(ask, messages.Segments)
+
+    async def all_segments(
+        self, log: str, limit: int = messages.MOST_SEGMENTS
+    ) -> list[messages.SegmentEntry]:
+        """Return all segments of a log, which are asked for by pages of so many."""
+        found: list[messages.SegmentEntry] = []
+        begin: int | None = 0
+        while begin is not None:
+            page = await self.segments(messages.ListSegments(log=log, first=begin, limit=limit))
+            found += page.segments
+            begin = page.next
+        return found
 
     async def segment(self, ask: messages.ReadSegment) -> messages.Content:
         """Return a part of a file of a closed segment."""

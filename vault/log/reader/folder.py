@@ -188,7 +188,7 @@ class LogFolder:
     async def purge(self, log: FollowedLog, ask: Purge) -> PurgeResult:
         """Remove the oldest segments of a log, up to a record, and forget them. Raises `Refused`, `OSError`, `IndexFull`."""
         loop = asyncio.get_running_loop()
-        segments = oldest_closed(log.folder, ask.through)
+        segments = await loop.run_in_executor(self._thread, partial(oldest_closed, log.folder, ask.through))
         if not segments:
             return PurgeResult(segments=0)
         if segments[-1].last >= log.next:

@@ -31,6 +31,8 @@ MOST_BYTES: Final = 4 << 20
 """Bytes of records after which a page ends, and of a part of a segment."""
 LONGEST_WAIT: Final = 60
 """Seconds that a tail waits."""
+MOST_SEGMENTS: Final = 500
+"""Segments on one page: a second of work, or less."""
 MOST_VALUES: Final = 100
 """Values of one filter."""
 LONGEST_VALUE: Final = 8192
@@ -136,9 +138,11 @@ class ReadTile(Struct, frozen=True, kw_only=True, tag="tile"):
 
 
 class ListSegments(Struct, frozen=True, kw_only=True, tag="segments"):
-    """The segments of a log."""
+    """The segments of a log that begin with some record or a later one: so many of the oldest."""
 
     log: LogName
+    first: Seq = 0
+    limit: Annotated[int, Meta(ge=1, le=MOST_SEGMENTS)] = MOST_SEGMENTS
 
 
 class ReadSegment(Struct, frozen=True, kw_only=True, tag="segment"):
@@ -307,9 +311,11 @@ class SegmentEntry(Struct, frozen=True, kw_only=True):
 
 
 class Segments(Struct, frozen=True):
-    """The segments of a log, the oldest first."""
+    """Segments of a log, the oldest first; a page may be short."""
 
     segments: tuple[SegmentEntry, ...]
+    next: int | None = None
+    """The first record of the next segment; None where there is none."""
 
 
 class OutcomeCounts(Struct, frozen=True, kw_only=True):

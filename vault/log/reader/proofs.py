@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.log.format.checkpoint import BadCheckpoint, Checkpoint, parse_checkpoint
 from vault.log.format.note import BadNote, parse_note
 from vault.log.format.proof import LogProof
@@ -17,6 +18,7 @@ from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.entry import decode
 from vault.log.reader.lines import Lines, SegmentGone, newest_notes, read_manifest
 from vault.log.reader.messages import (
+    MOST_BYTES,
     NONSENSE,
     Consistency,
     Content,
@@ -35,6 +37,10 @@ from vault.log.reader.messages import (
 )
 
 _FILES: Final = {"records": CLOSED, "manifest": MANIFEST, "checkpoints": CHECKPOINTS}
+_MOST_NOTES: Final = MOST_BYTES // 2
+"""Characters of checkpoints after which a page of segments ends, most of which are one byte."""
+_LEAST: Final = 2
+"""Segments of a page at least, if there are so many: a purge goes on with the last of a page, which it leaves."""
 _LOST: Final = "hashes of the tree are lost, so this log has no proofs; see its status"
 
 
@@ -102,10 +108,19 @@ def checkpoint(log: FollowedLog, ask: NewestCheckpoint) -> Text:
     return Text(next(_notes(log), ("",))[0])
 
 
-def segments(log: FollowedLog, ask: ListSegments) -> Segments:
-    """Return the segments, the oldest first. Raises `Refused`."""
-    del ask
-    return Segments(tuple(_described(log, first, closed=closed) for first, closed in log.segments.items()))
+async def segments(log: FollowedLog, ask: ListSegments) -> Segments:
+    """Return a page of the segments, the oldest first. A manifest is large, so others have their turn between two."""
+    asked = [one for one in log.segments.items() if one[0] >= ask.first]
+    found: list[SegmentEntry] = []
+    size, turn = 0, TimeSlice()
+    for first, closed in asked[: ask.limit]:
+        if size > _MOST_NOTES and len(found) >= _LEAST:
+            break
+        found.append(_described(log, first, closed=closed))
+        size += len(found[-1].checkpoint)
+        await turn.step()
+    rest = asked[len(found) :]
+    return Segments(tuple(found), rest[0][0] if rest else None)
 
 
 def segment(log: FollowedLog, ask: ReadSegment) -> Content:

@@ -207,7 +207,7 @@ class Service:
             case ReadTile():
                 return proofs.tile(self._log(ask.log), ask)
             case ListSegments():
-                return proofs.segments(self._log(ask.log), ask)
+                return await proofs.segments(self._log(ask.log), ask)
             case ReadSegment():
                 return proofs.segment(self._log(ask.log), ask)
             case NewestCheckpoint():

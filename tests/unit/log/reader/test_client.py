@@ -64,6 +64,21 @@ def test_everything_can_be_asked(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_all_segments_are_asked_for_by_pages(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = _written(tmp_path)
+        for _ in range(4):
+            log.next_segment()
+            log.write(record())
+        async with serving(tmp_path) as served, asking(tmp_path) as reader:
+            await through(served, LOG, 8)
+            for limit in (1, 2, 3, 500):
+                listed = await reader.all_segments(LOG, limit)
+                assert [one.first for one in listed] == [0, 5, 6, 7, 8]
+
+    run(scenario())
+
+
 def test_answers_reach_who_asked(tmp_path: Path) -> None:
     async def scenario() -> None:
         log = _written(tmp_path)

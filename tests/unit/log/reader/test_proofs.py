@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the reader proves is verified with nothing but the record, the proof and the public key."""
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Callable, Iterator
@@ -12,11 +13,16 @@ from tests.unit.log.format.trees import root
 from tests.unit.log.reader.reading import Reading
 from tests.unit.log.reader.written import LOG, WrittenLog, record
 from vault.log.format.proof import check_proof, parse_proof
+from vault.log.format.segment import MANIFEST, Manifest, Segment
 from vault.log.format.tiles import TILE_BYTES, WIDTH, Tile
 from vault.log.format.tree import decode_hash, leaf_hash
 from vault.log.format.tree_proof import check_consistency
 from vault.log.reader import proofs
+from vault.log.reader.follower import FollowedLog
+from vault.log.reader.index.store import Index
+from vault.log.reader.lines import Lines
 from vault.log.reader.messages import (
+    LARGEST_ANSWER,
     Consistency,
     ListSegments,
     NewestCheckpoint,
@@ -27,6 +33,7 @@ from vault.log.reader.messages import (
     RefusalKind,
     Refused,
     SegmentEntry,
+    replied,
 )
 
 _COUNT = 2 * WIDTH + 30
@@ -148,7 +155,7 @@ def test_the_newest_checkpoint_is_given(written: WrittenLog, reading: Reading) -
 
 def test_segments_and_their_files_are_given(written: WrittenLog, reading: Reading) -> None:
     log = reading.logs[LOG]
-    first, second = proofs.segments(log, ListSegments(log=LOG)).segments
+    first, second = asyncio.run(proofs.segments(log, ListSegments(log=LOG))).segments
     assert (first.first, first.last, first.closed, first.sha256) == (0, 349, True, written.digest(0, 350))
     assert first.checkpoint.split("\n")[1] == "300"
     assert second == SegmentEntry(first=350, closed=False)
@@ -164,6 +171,60 @@ def test_segments_and_their_files_are_given(written: WrittenLog, reading: Readin
     assert proofs.segment(log, ReadSegment(log=LOG, first=0, file="checkpoints")).size > 0
     _refused("missing", proofs.segment, log, ReadSegment(log=LOG, first=350))
     _refused("missing", proofs.segment, log, ReadSegment(log=LOG, first=5))
+
+
+def _listed(folder: Path, count: int, members: int = 1, note: str = "") -> FollowedLog:
+    """A log of so many closed segments of ten records, of which there is nothing but the manifests."""
+    place = folder / LOG
+    place.mkdir()
+    for first in range(0, 10 * count, 10):
+        manifest = Manifest(
+            first=first, last=first + 9, sha256="", root="", checkpoint=note, size=9, tenants={}, begins="", ends="",
+            members=((first, 0, 0), *((first, at, at) for at in range(1, members))),
+        )  # fmt: skip
+        Segment(place, first).path(MANIFEST).write_bytes(manifest.encode())
+    return FollowedLog(LOG, folder, Lines(folder), Index(folder), lambda _: None)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6, 7])
+def test_segments_are_listed_by_pages(tmp_path: Path, limit: int) -> None:
+    log, pages = _listed(tmp_path, 6), list[list[int]]()
+    begin: int | None = 0
+    while begin is not None:
+        listed = asyncio.run(proofs.segments(log, ListSegments(log=LOG, first=begin, limit=limit)))
+        pages.append([one.first for one in listed.segments])
+        begin = listed.next
+    assert pages == [[*range(0, 60, 10)][at : at + limit] for at in range(0, 6, limit)]
+    assert asyncio.run(proofs.segments(log, ListSegments(log=LOG, first=51))).segments == ()
+
+
+def test_a_page_of_segments_is_no_larger_than_an_answer_may_be(tmp_path: Path) -> None:
+    log = _listed(tmp_path, 300, note="\n" * 100_000)
+    listed = asyncio.run(proofs.segments(log, ListSegments(log=LOG)))
+    assert 2 <= len(listed.segments) < 100
+    assert listed.next == 10 * len(listed.segments)
+    assert sum(map(len, replied(1, listed))) < LARGEST_ANSWER // 2
+    (tmp_path / LOG).rename(tmp_path / "away")
+    huge = _listed(tmp_path, 4, note="\n" * 3_000_000)
+    listed = asyncio.run(proofs.segments(huge, ListSegments(log=LOG)))
+    assert (len(listed.segments), listed.next) == (
+        2,
+        20,
+    )  # whoever goes on with the last one of a page comes on
+
+
+def test_others_have_a_turn_while_segments_are_listed(tmp_path: Path) -> None:
+    log, turns = _listed(tmp_path, 100, members=4000), 0
+
+    async def scenario() -> None:
+        nonlocal turns
+        listing = asyncio.get_running_loop().create_task(proofs.segments(log, ListSegments(log=LOG)))
+        while not listing.done():
+            await asyncio.sleep(0)
+            turns += 1
+
+    asyncio.run(scenario())
+    assert turns > 10
 
 
 def test_after_a_purge_the_rest_is_proved(written: WrittenLog, reading: Reading) -> None:

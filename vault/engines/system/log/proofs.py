@@ -19,7 +19,6 @@ from vault.framework.route import Params, read
 from vault.log.reader.messages import (
     MOST_BYTES,
     Consistency,
-    ListSegments,
     NewestCheckpoint,
     Proof,
     ReadSegment,
@@ -130,7 +129,7 @@ class ProofEngine(Engine):
         """Show the segments of a log. For who may read the whole log."""
         self._reading.permit_all(call)
         with self._reading.asking() as reader:
-            return SegmentList((await reader.segments(ListSegments(log=params.log))).segments)
+            return SegmentList(await reader.all_segments(params.log))
 
     @read("log/segments/{log}/{first}", event="log.export")
     async def read_segment(self, call: Call, params: SegmentPath) -> Reply[object]:
