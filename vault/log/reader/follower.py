@@ -361,7 +361,7 @@ class FollowedLog:
     def _look(self) -> bool:
         """See whether the writer began another segment, or took back what was read of this one.
 
-        It takes back what it could not write as a whole.
+        It takes back what it could not write as a whole. Raises `_Unfit` where another segment follows than the next one.
         """
         if self._lines.size(self.name, self._segment) < self._offset:
             self._rewind()
@@ -369,7 +369,24 @@ class FollowedLog:
         if self._next != self._segment and Segment(self.folder, self._next).path(SEGMENT).exists():
             self.segments[self._next] = False
             return True
+        if any(segment > self._segment for segment in self.segments):
+            self._check_following()
         return False
+
+    def _check_following(self) -> None:
+        """Make sure that no later segment is there while the next one is not. Raises `_Unfit`.
+
+        A writer begins a segment when all records before it are written: these came meanwhile, or are lost.
+        """
+        segments = segments_in(self.folder)
+        later = next((segment for segment in segments if segment > self._segment), self._next)
+        if self._segment not in segments or later == self._next:
+            return
+        if self._lines.following(self.name, self._segment, begin=self._offset, most=CHUNK):
+            return
+        if later < self._next:
+            raise _Unfit(f"record {later}: another segment begins with it")
+        raise _Unfit(f"record {self._next}: it is missing, and later ones are there")
 
     def _vanished(self) -> bool:
         """Go on with the oldest segment that is there, where the one that was to be read was purged."""

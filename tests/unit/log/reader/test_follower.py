@@ -9,13 +9,14 @@ import msgspec
 import pytest
 
 from tests.unit.log.format.trees import root
-from tests.unit.log.reader.reading import Reading
+from tests.unit.log.reader.reading import FOREVER, Reading
 from tests.unit.log.reader.written import BEGAN, LOG, SECOND, WrittenLog, record
 from vault.log.reader import follower
 from vault.log.reader.closing import close_segment
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.columns import MOST_RECORDS
 from vault.log.reader.index.store import Index, IndexDamaged
+from vault.log.reader.messages import Search
 from vault.values.times import Nanos
 
 
@@ -221,6 +222,54 @@ def test_a_record_of_another_log_is_told(tmp_path: Path, reading: Reading) -> No
     other.folder.rename(tmp_path / LOG)
     reading.catch_up()
     assert reading.logs[LOG].damage == "record 0: it is of another log"
+
+
+def _without_a_segment(written: WrittenLog) -> None:
+    (written.folder / f"{10:020}.jsonl").unlink()
+
+
+def _without_an_end(written: WrittenLog) -> None:
+    path = written.folder / f"{10:020}.jsonl"
+    path.write_bytes(path.read_bytes()[: -len(written.lines[19]) - 1])
+
+
+def _with_more(written: WrittenLog) -> None:
+    with (written.folder / f"{10:020}.jsonl").open("ab") as file:
+        file.write(written.lines[20] + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "end", "why"),
+    [
+        (_without_a_segment, 10, "record 10: it is missing, and later ones are there"),
+        (_without_an_end, 19, "record 19: it is missing, and later ones are there"),
+        (_with_more, 21, "record 20: another segment begins with it"),
+    ],
+)
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_records_that_are_missing_before_a_segment_are_told(
+    written: WrittenLog,
+    reading: Reading,
+    spoil: Callable[[WrittenLog], None],
+    end: int,
+    why: str,
+    *,
+    meanwhile: bool,
+) -> None:
+    reading.closes = False
+    written.write(*_records(10))
+    if meanwhile:
+        reading.catch_up()
+    written.next_segment()
+    written.write(*_records(10))
+    written.next_segment()
+    written.write(*_records(10))
+    spoil(written)
+    reading.catch_up()
+    log = reading.logs[LOG]
+    assert (log.damage, log.next) == (why, end)
+    page = reading.page(Search(begins=Nanos(0), ends=FOREVER))
+    assert (page.count, page.complete, page.damaged) == (end, False, {LOG: end})
 
 
 def test_damage_in_one_log_is_none_in_another(tmp_path: Path, written: WrittenLog, reading: Reading) -> None:
