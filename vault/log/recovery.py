@@ -6,6 +6,8 @@
    never answered for and is cut off.
 3. A log that is shorter than its last checkpoint, or another one, or has records that do not chain, has lost its end:
    it stays as it is, and a new epoch begins. The new log says so in its first record.
+
+Whoever has a log's lock is the only one to write it. What is there may change until a lock is taken, and is looked at again.
 """
 
 from __future__ import annotations
@@ -79,20 +81,59 @@ def open_log(
     node = node_id(folder, entropy)
     for worker in range(MOST_WORKERS):
         # 1.
-        epochs = [log.epoch for log in _logs(folder) if (log.node, log.worker) == (node, worker)]
-        newest = str(LogId(node, worker, max(epochs, default=1)))
-        lock = _lock(folder / newest)
+        log, lock = _take_newest(folder, node, worker)
         if lock < 0:
             continue
         try:
-            return OpenedLog(_resume(folder / newest, newest, limits, nanos, monotonic, lock), newest)
+            writer = _resume(folder / str(log), limits, nanos, monotonic, lock)
         except LogDamaged as damage:
             # 3. The damaged log stays locked: another process would begin an epoch of its own.
-            fresh = str(LogId(node, worker, max(epochs) + 1))
-            writer = _resume(folder / fresh, fresh, limits, nanos, monotonic, _lock(folder / fresh))
-            os.close(lock)
-            return OpenedLog(writer, fresh, f"{newest}: {damage}")
+            log, lost, damaged = LogId(node, worker, log.epoch + 1), f"{log}: {damage}", lock
+            lock = _lock(folder / str(log))
+            if lock >= 0:
+                writer = _resume(folder / str(log), limits, nanos, monotonic, lock)
+            os.close(damaged)
+            if lock < 0:
+                continue  # who saw its folder before it was locked has it, and says what was lost
+        else:
+            lost = "" if writer.chain.seq else _lost_before(folder, log, nanos)
+        sync_folder(folder)  # who made the log's folder may have ended before that was on the disk
+        return OpenedLog(writer, str(log), lost)
     raise LogInUse(f"{MOST_WORKERS} processes write logs in {folder}; give each server a folder of its own")
+
+
+def _take_newest(folder: Path, node: str, worker: int) -> tuple[LogId, int]:
+    """Return the newest log of a worker, and the descriptor of its lock: -1 where another process has it.
+
+    Raises `OSError`.
+    """
+    newest = _newest_log(folder, node, worker)
+    while (lock := _lock(folder / str(newest))) >= 0:
+        # Until it was locked, another process may have found it damaged, begun the next one, and let go of it.
+        found = _newest_log(folder, node, worker)
+        if found == newest:
+            break
+        os.close(lock)
+        newest = found
+    return newest, lock
+
+
+def _newest_log(folder: Path, node: str, worker: int) -> LogId:
+    epochs = [log.epoch for log in _logs(folder) if (log.node, log.worker) == (node, worker)]
+    return LogId(node, worker, max(epochs, default=1))
+
+
+def _lost_before(folder: Path, log: LogId, nanos: Callable[[], Nanos]) -> str:
+    """Return what a log without records has to say of the one before it, which it was begun for: who made it may have
+    ended before it said so. Raises `OSError`.
+    """
+    before = [one for one in _logs(folder) if (one.node, one.worker) == (log.node, log.worker) and one < log]
+    for damaged in before[-1:]:
+        try:
+            _read_log(folder / str(damaged), LogLimits(), nanos, -1)
+        except LogDamaged as damage:
+            return f"{damaged}: {damage}"
+    return ""
 
 
 def end_idle_segments(folder: Path, own: str, before: Nanos, nanos: Callable[[], Nanos]) -> None:
@@ -110,7 +151,7 @@ def end_idle_segments(folder: Path, own: str, before: Nanos, nanos: Callable[[],
         if lock < 0:
             continue
         try:
-            writer = _resume(log, log.name, LogLimits(), nanos, 0.0, lock)
+            writer = _resume(log, LogLimits(), nanos, 0.0, lock)
         except LogDamaged:
             os.close(lock)
             continue
@@ -158,10 +199,22 @@ def _lock(folder: Path) -> int:
 
 
 def _resume(
-    own: Path, log: str, limits: LogLimits, nanos: Callable[[], Nanos], monotonic: float, lock: int
+    own: Path, limits: LogLimits, nanos: Callable[[], Nanos], monotonic: float, lock: int
 ) -> LogWriter:
     """Return the writer of a log that is there. Raises `LogDamaged`, `OSError`."""
-    newest = _newest_segment(own)
+    writer, newest, size = _read_log(own, limits, nanos, lock)
+    writer.begin(newest, size, monotonic)
+    return writer
+
+
+def _read_log(
+    own: Path, limits: LogLimits, nanos: Callable[[], Nanos], lock: int
+) -> tuple[LogWriter, int, int]:
+    """Read a log, and change nothing. Return its writer, which has not begun, and the open segment with its size.
+
+    Raises `LogDamaged`, `OSError`.
+    """
+    log, newest = own.name, _newest_segment(own)
     begin, state = _last_state(own)
     writer = LogWriter(own, Chain(log, state, nanos), limits, lock)
     # 2.
@@ -179,8 +232,7 @@ def _resume(
             size = _read(writer, log, first, signed)
     if writer.chain.seq < signed[0]:
         raise LogDamaged(f"it ends after {writer.chain.seq} records, and {signed[0]} were signed")
-    writer.begin(newest, size, monotonic)
-    return writer
+    return writer, newest, size
 
 
 def _read(writer: LogWriter, log: str, first: int, signed: tuple[int, bytes]) -> int:
