@@ -2,6 +2,7 @@
 """vaultctl audit export: every record once, in order, from where an earlier export ended."""
 
 import json
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pytest_socket import enable_socket
 
 from tests.cli.audit_shown import shown
 from tests.cli.log_server import LOG, OTHER, LogServer, log_server
-from tests.log.written import written
+from tests.log.written import WrittenLog, chained, record, written
 from vault.log.export.forms import native
 
 
@@ -34,7 +35,8 @@ def test_all_records_come_log_by_log_and_the_next_export_goes_on(server: LogServ
 def test_a_file_says_where_the_last_export_ended(server: LogServer, tmp_path: Path) -> None:
     state = tmp_path / "state"
     assert shown(server, ["export", f"-state={state}"], tmp_path).stderr == ""
-    assert json.loads(state.read_text()) == {LOG: 9, OTHER: 2}
+    said = json.loads(state.read_text())
+    assert {log: number for log, number in said.items() if isinstance(number, int)} == {LOG: 9, OTHER: 2}
     assert shown(server, ["export", f"-state={state}"], tmp_path).stdout == ""
     server.append(LOG, {})
     assert len(shown(server, ["export", f"-state={state}"], tmp_path).stdout.splitlines()) == 1
@@ -117,3 +119,119 @@ def test_records_in_the_forms_of_others_lead_back_to_the_record(
     lines = [line for document in documents for line in native(document, form)]
     assert (found.code, lines) == (0, [*server.lines[LOG], *server.lines[OTHER]])
     assert len(documents) == (2 if form == "otlp" else 13)
+
+
+def _ids(stdout: str) -> list[str]:
+    return [json.loads(line).get("request.id", "") for line in stdout.splitlines()]
+
+
+def _lose(server: LogServer, kept: int, *after: str) -> None:
+    """Lose what follows the first `kept` records of a log, as in a power cut, and write others."""
+    server.lines[LOG] = server.lines[LOG][:kept]
+    server.append(LOG, *({"request.id": name} for name in after))
+
+
+def test_records_that_a_server_lost_and_replaced_are_told_and_exported_again(
+    server: LogServer, tmp_path: Path
+) -> None:
+    state = ["export", f"-log={LOG}", f"-state={tmp_path / 'state'}"]
+    server.append(LOG, *({"request.id": f"lost-{at}"} for at in range(3)))
+    assert _ids(shown(server, state, tmp_path).stdout)[-3:] == ["lost-0", "lost-1", "lost-2"]
+    _lose(server, 10, *(f"after-{at}" for at in range(5)))
+    found = shown(server, state, tmp_path)
+    assert (found.code, _ids(found.stdout)) == (2, [f"after-{at}" for at in range(5)])
+    assert found.stderr == (
+        f"WARNING! {LOG}: record 12 is not there any more as it was exported, so records were lost, as in a power cut, and"
+        " what follows record 9 is exported again.\n"
+    )
+    server.append(LOG, {"request.id": "more"})
+    again = shown(server, state, tmp_path)
+    assert (again.code, _ids(again.stdout), again.stderr) == (0, ["more"], "")
+
+
+def test_as_many_records_in_place_of_those_that_were_lost_are_found_out_too(
+    server: LogServer, tmp_path: Path
+) -> None:
+    state = ["export", f"-log={LOG}", f"-state={tmp_path / 'state'}"]
+    server.append(LOG, {"request.id": "lost"})
+    shown(server, state, tmp_path)
+    _lose(server, 10, "after")
+    found = shown(server, state, tmp_path)
+    assert (found.code, _ids(found.stdout)) == (2, ["after"])
+    assert shown(server, state, tmp_path).code == 0
+
+
+def test_where_no_checkpoint_can_be_had_a_log_that_lost_records_is_exported_from_its_beginning(
+    server: LogServer, tmp_path: Path
+) -> None:
+    state = ["export", f"-log={LOG}", f"-state={tmp_path / 'state'}"]
+    server.append(LOG, {"request.id": "lost"})
+    denied = (403, b'{"errors":["permission denied"]}', dict[str, str]())
+    server.faults[f"checkpoints/{LOG}"] = [denied] * 2
+    assert shown(server, state, tmp_path).code == 0
+    _lose(server, 10, "after", "more")
+    found = shown(server, state, tmp_path)
+    assert (found.code, [line.encode() for line in found.stdout.splitlines()]) == (2, server.lines[LOG])
+    assert "and all records are exported again" in found.stderr
+
+
+def test_a_log_that_ends_before_what_was_exported_is_told_and_left_until_it_is_longer(
+    server: LogServer, tmp_path: Path
+) -> None:
+    state = ["export", f"-log={LOG}", f"-state={tmp_path / 'state'}"]
+    server.append(LOG, *({"request.id": f"lost-{at}"} for at in range(3)))
+    shown(server, state, tmp_path)
+    _lose(server, 10, "after-0")
+    found = shown(server, state, tmp_path)
+    assert (found.code, found.stdout) == (2, "")
+    assert f"WARNING! {LOG}: record 12 was exported, and the index ends with record 10: it is" in found.stderr
+    assert f"before it is longer, or -after={LOG}:9 is given.\n" in found.stderr
+    assert _ids(shown(server, ["export", f"-log={LOG}", f"-after={LOG}:9"], tmp_path).stdout) == ["after-0"]
+    server.append(LOG, {}, {"request.id": "after-2"}, {})
+    assert _ids(shown(server, state, tmp_path).stdout) == ["after-0", "", "after-2", ""]
+
+
+def test_a_log_of_which_all_was_signed_and_exported_is_not_asked_for_again(
+    server: LogServer, tmp_path: Path
+) -> None:
+    state = ["export", f"-state={tmp_path / 'state'}"]
+    shown(server, state, tmp_path)
+    server.asked.clear()
+    assert shown(server, state, tmp_path).code == 0
+    assert [path for path, _ in server.asked] == ["records"]
+
+
+def test_an_export_whose_last_record_was_purged_goes_on(server: LogServer, tmp_path: Path) -> None:
+    state = ["export", f"-log={LOG}", f"-state={tmp_path / 'state'}"]
+    shown(server, state, tmp_path)
+    server.append(LOG, {}, {})
+    server.purged = 10
+    found = shown(server, state, tmp_path)
+    assert (found.code, found.stderr, len(found.stdout.splitlines())) == (0, "", 2)
+
+
+def test_the_file_of_an_older_release_is_gone_on_with(server: LogServer, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_text(json.dumps({LOG: 7}))
+    found = shown(server, ["export", f"-log={LOG}", f"-state={state}"], tmp_path)
+    assert [line.encode() for line in found.stdout.splitlines()] == server.lines[LOG][8:]
+    assert shown(server, ["export", f"-log={LOG}", f"-state={state}"], tmp_path).code == 0
+
+
+def test_records_that_a_copied_log_lost_and_replaced_are_told_and_exported_again(tmp_path: Path) -> None:
+    state = ["export", f"-folder={tmp_path / 'log'}", f"-state={tmp_path / 'state'}"]
+    for count, name in ((8, "lost"), (7, "shorter"), (11, "longer")):
+        shutil.rmtree(tmp_path / "log", ignore_errors=True)
+        records = [record(seq) for seq in range(5)] + [
+            {**record(seq), "request.id": f"{name}-{seq}"} for seq in range(5, count)
+        ]
+        log = WrittenLog(tmp_path / "log", chained(records))
+        log.sign(5)
+        log.write()
+        found = shown(None, state, tmp_path)
+        assert _ids(found.stdout) == ([""] * 5 if name == "lost" else []) + [
+            f"{name}-{seq}" for seq in range(5, count)
+        ]
+        assert found.code == (0 if name == "lost" else 2)
+        assert ("what follows record 4 is exported again" in found.stderr) == (name != "lost")
+    assert shown(None, state, tmp_path).code == 0

@@ -137,7 +137,8 @@ _LOG = (
         output="format",
         formats=("native", "otlp", "ocsf", "ecs"),
         details="Records of each log in order, up to those that there are now; one JSON document a line. What is missing is "
-        "told, and makes the exit code 2. The forms of others, and -folder, need the extra audit.",
+        "told, and makes the exit code 2. So is, with -state, a log that has other records than were exported, as after a power cut: "
+        "what follows the last one that a checkpoint covered is exported again. The forms of others, and -folder, need the extra audit.",
         flags=(
             Flag("after", "list", "LOG:SEQ that an earlier export ended with; may be repeated."),
             Flag("state", "text", "File that says where the last export ended: read first, and written."),

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-import os
-
+from vaultctl.commands.audit.evidence.checkpoints import newest_note
 from vaultctl.commands.audit.evidence.trust import OfflineErrors
-from vaultctl.commands.audit.following import FollowedLog, ends_of
-from vaultctl.commands.audit.pages import LARGEST_PAGE, client_of, damage_of, place_of, read_page
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
-from vaultctl.text.json import as_map, compact, parse
+from vaultctl.commands.audit.following import FollowedLog, ends_of, line_at
+from vaultctl.commands.audit.marks import ExportState, signed_size
+from vaultctl.commands.audit.pages import LARGEST_PAGE, client_of, damage_of, read_page
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from vaultctl.commands.audit.following import Positions
+    from vault.log.format.segment import Segment
+    from vaultctl.http.client import Client
     from vaultctl.invocation import Invocation
 
     Part = tuple[str, int, list[bytes]]
@@ -32,66 +32,36 @@ def export(invocation: Invocation) -> int:
     if invocation.form == "yaml":
         raise UsageError("Invalid output format: use native, otlp, ocsf or ecs")
     form = _FORMS.get(invocation.form, invocation.form)
-    reached = _begin(invocation)
-    exporting = _Source(invocation)
-    source = exporting.folder(reached) if invocation.text("folder") else exporting.server(reached)
+    state = ExportState(invocation.text("state"))
+    state.begin_behind(invocation.texts("after"))
+    exporting = _Source(invocation, state)
+    source = exporting.folder() if invocation.text("folder") else exporting.server()
     for log, last, lines in source:
         _print(invocation, lines, form)
         invocation.stdout.flush()
-        reached[log] = last
-        _keep(invocation, reached)
-    if not invocation.text("state") and reached:
-        invocation.warn(f"Exported. To go on from here: -after={','.join(_places(reached))}")
+        state.of(log).grow(last, lines)
+        state.keep()
+    places = state.places()
+    if not state.kept and places:
+        invocation.warn(f"Exported. To go on from here: -after={','.join(places)}")
     return EXIT_REMOTE if exporting.wrong else EXIT_OK
-
-
-def _begin(invocation: Invocation) -> Positions:
-    """By log the last record that was exported before: what -after says, and for others the file of -state."""
-    found: Positions = {}
-    path = invocation.text("state")
-    try:
-        if path and os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                stored = as_map(parse(file.read())).items()
-            found = {log: number for log, number in stored if isinstance(number, int)}
-    except (OSError, ValueError):
-        raise CommandError(f"cannot read the file {path}: it does not say where an export ended") from None
-    return found | dict(map(place_of, invocation.texts("after")))
-
-
-def _keep(invocation: Invocation, reached: Positions) -> None:
-    """Write down how far it is, once what was exported is on its way."""
-    path = invocation.text("state")
-    if not path:
-        return
-    try:
-        with open(
-            os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as file:
-            file.write(compact(dict(sorted(reached.items()))) + "\n")
-        os.replace(f"{path}.new", path)
-    except OSError as failure:
-        raise CommandError(f"cannot write the file {path}: {failure.strerror}") from None
-
-
-def _places(reached: Positions) -> Iterable[str]:
-    return (f"{log}:{number}" for log, number in sorted(reached.items()))
 
 
 class _Source:
     """Where records come from, and whether any of them was missing."""
 
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
+    def __init__(self, invocation: Invocation, state: ExportState) -> None:
+        self._invocation, self._state = invocation, state
         self.wrong = False
 
-    def server(self, reached: Positions) -> Iterator[Part]:
+    def server(self) -> Iterator[Part]:
         """Records by follow, up to those that there are now: reading leaves records too, which the next export has."""
         client = client_of(self._invocation)
         newest = read_page(client, {"limit": "1"})
         ends, tenant = ends_of(client, newest)
         for log in self._wanted(ends | newest.damaged):
-            followed, end = FollowedLog(client, log, reached.get(log, -1), tenant=tenant), ends.get(log, -1)
+            end = ends.get(log, -1)
+            followed = self._begin(client, log, end, tenant=tenant)
             while followed.after < end:
                 lines, wrong = followed.page(most=min(LARGEST_PAGE, end - followed.after))
                 self._warn(wrong)
@@ -101,7 +71,23 @@ class _Source:
             if log in newest.damaged:
                 self._warn([damage_of(log, newest.damaged[log])])
 
-    def folder(self, reached: Positions) -> Iterator[Part]:
+    def _begin(self, client: Client, log: str, end: int, *, tenant: bool) -> FollowedLog:
+        """Follow a log from where an earlier export ended, if it is still the same up to there."""
+        mark = self._state.of(log)
+        if mark.hash and end < mark.last:
+            self._warn([f"{log}: {mark.told_of_end(end, log)}"])
+        elif self._state.kept and not (mark.lasts and end == mark.last):
+            mark.size = signed_size(_newest_note(client, log))
+            self._go_back(log, lambda number: line_at(client, log, number))
+        return FollowedLog(client, log, mark.last, tenant=tenant, last=mark.hash)
+
+    def _go_back(self, log: str, read: Callable[[int], bytes | None]) -> None:
+        told = self._state.of(log).go_back(read)
+        if told:
+            self._warn([f"{log}: {told}"])
+            self._state.keep()
+
+    def folder(self) -> Iterator[Part]:
         """Records of a copied log folder. What is not as it should be is for `audit verify` to say."""
         from vaultctl.commands.audit.evidence.copies import log_folder
 
@@ -109,12 +95,15 @@ class _Source:
             from vault.log.format.segment import list_logs
 
             for log in self._wanted([str(one) for one in list_logs(folder)]):
-                yield from self._log(folder / log, reached.get(log, -1))
+                yield from self._log(folder / log, log)
 
-    def _log(self, folder: Path, after: int) -> Iterator[Part]:
+    def _log(self, folder: Path, log: str) -> Iterator[Part]:
         from vault.log.format.segment import BadSegment, list_segments
 
-        segments = list_segments(folder)
+        segments, mark = list_segments(folder), self._state.of(log)
+        mark.size = _signed_in(segments)
+        self._go_back(log, lambda number: _line_in(segments, number))
+        after = mark.last
         following = [*(one.first for one in segments[1:]), None]
         for segment, end in zip(segments, following, strict=True):
             if end is not None and end <= after + 1:
@@ -147,6 +136,43 @@ class _Source:
         for words in wrong:
             self.wrong = True
             self._invocation.warn(f"WARNING! {words}.")
+
+
+def _newest_note(client: Client, log: str) -> str:
+    """The newest checkpoint of a log; empty where there is none, or not for this reader."""
+    try:
+        return newest_note(client, log)
+    except ApiError as refusal:
+        if refusal.status >= 500:
+            raise
+        return ""
+
+
+def _signed_in(segments: Sequence[Segment]) -> int:
+    """How many records the newest checkpoint in a copy covers; -1 where there is none."""
+    from vault.log.format.segment import BadSegment
+
+    for segment in reversed(segments):
+        try:
+            sizes = [signed_size(stored.note) for stored in segment.checkpoints()]
+        except BadSegment:
+            continue
+        if sizes:
+            return sizes[-1]
+    return -1
+
+
+def _line_in(segments: Sequence[Segment], number: int) -> bytes | None:
+    """One record of a copy: nothing where it is not there, None where its segment is gone or can't be read."""
+    from vault.log.format.segment import BadSegment
+
+    before = [segment for segment in segments if segment.first <= number]
+    try:
+        return before[-1].record(number) if before else None
+    except LookupError:
+        return b""
+    except BadSegment:
+        return None
 
 
 def _print(invocation: Invocation, lines: list[bytes], form: str) -> None:

@@ -7,6 +7,7 @@ import time
 from base64 import b64encode
 from hashlib import sha256
 
+from vaultctl.commands.audit.marks import leaf
 from vaultctl.commands.audit.pages import LARGEST_PAGE, place_of, read_line, read_page, record_of
 from vaultctl.errors import EXIT_REMOTE, ApiError, CommandError
 from vaultctl.text.json import as_map
@@ -30,14 +31,17 @@ _INDEXING = 10
 class FollowedLog:
     """One log. A reader in a namespace follows the part of it that is the namespace's, by the numbers that this has."""
 
-    def __init__(self, client: Client, log: str, after: int, *, tenant: bool) -> None:
-        """Begin behind record `after`, -1 for all; `tenant` says that the numbers are a namespace's own."""
+    def __init__(self, client: Client, log: str, after: int, *, tenant: bool, last: str = "") -> None:
+        """Begin behind record `after`, -1 for all; `tenant` says that the numbers are a namespace's own.
+
+        `last` is the hash of that record, where it is known.
+        """
         self.log, self.after = log, after
         self.receipt = ""
         """Which record the last question has left."""
         self._client = client
         self._number, self._before = ("tenant_seq", "tenant_prev_hash") if tenant else ("seq", "prev_hash")
-        self._last = _NOTHING if after < 0 else ""
+        self._last = _NOTHING if after < 0 else last
         """The hash of the last record; empty where it was not seen."""
 
     def page(self, wait: int = 0, most: int = LARGEST_PAGE) -> tuple[list[bytes], list[str]]:
@@ -82,7 +86,18 @@ class FollowedLog:
         elif self._last and record.get(self._before) != self._last:
             wrong.append(f"{self.log}: record {number - 1} is not the one that record {number} names")
         self.after = number
-        self._last = b64encode(sha256(b"\0" + line).digest()).decode()
+        self._last = leaf(line)
+
+
+def line_at(client: Client, log: str, number: int) -> bytes | None:
+    """One record by the number by which its log is followed: nothing where it is not there, None where it was purged."""
+    try:
+        page = read_page(client, {"log": log, "after": str(number - 1), "limit": "1"})
+    except ApiError as refusal:
+        if _oldest(refusal) > number:
+            return None
+        raise
+    return next(iter(page.lines), b"")
 
 
 def _missing(log: str, first: int, number: int) -> str:
