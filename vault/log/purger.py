@@ -168,7 +168,11 @@ class Purger:
         writer = self._common.writer
         before = Nanos(now - nanos_of(self._segment_age))
         if _began(writer.folder, writer.segment) < before:
-            writer.end_segment()
+            # Records are on the disk, and under a checkpoint beside them, before there is a segment behind them.
+            await self._common.checkpoints.sign()
+            writer.end_segment(self._clock.monotonic())
+            # Nothing more may be written for long, and it is not closed before it is stored where the next one begins.
+            await self._pool.run(_OWN, writer.sync, owed=True)
         work = partial(end_idle_segments, self._folder, self._common.id, before, self._clock.nanos)
         await self._pool.run(_OWN, work, owed=True)
 

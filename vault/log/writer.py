@@ -117,9 +117,15 @@ class LogWriter:
         self._size += len(line)
         chain.wrote(count)
 
-    def end_segment(self) -> None:
-        """Have the next record begin another segment."""
-        self._ends = float("-inf")
+    def end_segment(self, now: float) -> None:
+        """Begin another segment, unless the open one has no record: it may be long before another record comes.
+
+        Raises `OSError`, and then the next record begins it. It can be closed after the next `sync`.
+        """
+        first = self.chain.written
+        if first > self._first:
+            self._ends = float("-inf")
+            self.begin(first, 0, now)
 
     def sync(self) -> None:
         """Have all on the disk that is written by now: records, names of segments, and then where segments begin.

@@ -2,6 +2,7 @@
 """Old records are purged hour by hour: announced first, by whoever is alone, and never what is held or still written."""
 
 import asyncio
+import errno
 import fcntl
 import json
 import os
@@ -59,12 +60,19 @@ class Site:
         made.checkpoints.use(bytes(32))
         return made
 
-    def purges(self, kept: Retention = _KEPT) -> Purger:
+    def purges(self, kept: Retention = _KEPT, common: CommonLog | None = None) -> Purger:
         async def holds() -> Mapping[str, Hold]:
             return self.holds
 
         return Purger(
-            self.common, self.reader, self, holds, kept, self.clock, self.log, segment_age=float(DAY)
+            common or self.common,
+            self.reader,
+            self if common is None else _Own(common),
+            holds,
+            kept,
+            self.clock,
+            self.log,
+            segment_age=float(DAY),
         )
 
     def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bool:
@@ -110,13 +118,24 @@ class Site:
         return [line["fields"] for line in lines if line["event_name"] == "esa.log.purge"]
 
     def faults(self) -> list[str]:
-        keys = [Verifier.parse(self.common.checkpoints.key)]
+        keys = [Verifier.parse(self.common.checkpoints.key_of(log)) for log in self.logs()]
         held = [
             stored.note.encode()
             for segment in list_segments(self.folder / self.common.id)
             for stored in segment.checkpoints()
         ]
         return [*map(str, verify_folder(self.folder, Trust(keys=tuple(keys)), held).faults)]
+
+
+class _Own:
+    """Writes notices to the log of another process."""
+
+    def __init__(self, common: CommonLog) -> None:
+        self._common = common
+
+    def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bool:
+        self._common.write(self._common.notice(event, said, outcome), 0.0)
+        return True
 
 
 @asynccontextmanager
@@ -314,6 +333,79 @@ def test_a_segment_that_is_written_for_too_long_ends(tmp_path: Path) -> None:
             await site.purger.work()
             site.common.write(site.common.writer.chain.append(draft()), 0.0)
             assert site.firsts() == [0, 13]
+
+    run(scenario())
+
+
+def test_of_a_server_that_lives_and_is_asked_nothing_nothing_stays_beyond_the_retention(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with _site(tmp_path) as site:
+            other = site.another()
+            for common in (site.common, other):
+                await site.live(3, common)
+            purgers = [site.purger, site.purges(common=other)]
+            site.clock.sleep(40 * DAY)
+            for _ in range(2):  # the log reader closes what ended before one of these comes
+                for purger in purgers:
+                    await purger.work()
+                await site.closed()
+                site.clock.sleep(HOUR)
+            assert (site.firsts()[0], site.firsts(other.id)[0]) == (30, 30)
+            assert site.said.getvalue() == ""
+            assert site.faults() == []
+            await site.live(2, other)
+            assert site.firsts(other.id)[0] == 30
+            assert site.faults() == []
+            other.close()
+            again = site.another()
+            assert (again.id, again.lost) == (other.id, "")
+            again.close()
+
+    run(scenario())
+
+
+def test_what_is_not_signed_yet_is_signed_before_its_segment_ends(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with _site(tmp_path) as site:
+            for _ in range(10):
+                site.common.write(site.common.writer.chain.append(draft()), 0.0)
+            site.clock.sleep(2 * DAY)
+            await site.purger.work()
+            await site.closed()
+            (ended, _) = list_segments(tmp_path / site.common.id)
+            assert [stored.note.splitlines()[1] for stored in ended.checkpoints()] == ["10"]
+            assert ended.manifest().checkpoint.splitlines()[1] == "10"
+            await site.common.checkpoints.sign()
+            assert site.faults() == []
+
+    run(scenario())
+
+
+def test_a_segment_that_cannot_begin_on_a_full_disk_does_so_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def full(path: Path | str, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith(f"{10:020}.jsonl") and flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, flags, mode)
+
+    async def scenario() -> None:
+        async with _site(tmp_path) as site:
+            await site.live(1)
+            site.clock.sleep(DAY)
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "open", full)
+                await site.purger.work()
+            assert "it will be tried again" in site.said.getvalue()
+            assert "No space left" in site.said.getvalue()
+            site.common.write(site.common.writer.chain.append(draft()), site.clock.monotonic())
+            await site.common.checkpoints.sign()
+            assert site.firsts() == [0, 10]
+            assert site.faults() == []
 
     run(scenario())
 

@@ -156,6 +156,43 @@ def test_a_segment_ends_at_its_age(tmp_path: Path) -> None:
     assert _segments(tmp_path) == [f"{0:020d}.jsonl", f"{2:020d}.jsonl"]
 
 
+def test_a_segment_that_is_ended_is_followed_at_once_and_by_nothing_where_it_is_empty(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    log.writer.end_segment(0.0)
+    assert _segments(tmp_path) == [f"{0:020d}.jsonl"]
+    wrote(log, draft(), draft())
+    waiting = log.writer.chain.append(draft())  # made, and to be written with others
+    for _ in range(2):
+        log.writer.end_segment(0.0)
+        assert _segments(tmp_path) == [f"{0:020d}.jsonl", f"{2:020d}.jsonl"]
+    log.writer.write(waiting, 0.0)
+    log.writer.sync()
+    (state,) = (path for path in tmp_path.rglob("*.state") if int(path.stem))
+    assert json.loads(state.read_bytes())["seq"] == 2
+    wrote(log, draft())
+    log.writer.close()
+    again = opened(tmp_path)
+    assert (again.lost, again.writer.chain.written, _segments(tmp_path)[1:]) == ("", 4, [f"{2:020d}.jsonl"])
+
+
+@pytest.mark.parametrize("synced", [False, True])
+def test_a_log_whose_writer_was_killed_when_it_had_ended_a_segment_goes_on(
+    tmp_path: Path, *, synced: bool
+) -> None:
+    log = opened(tmp_path)
+    wrote(log, draft(), draft())
+    log.writer.end_segment(0.0)
+    if synced:
+        log.writer.sync()
+    log.writer.sync = lambda: None  # type: ignore[method-assign]  # a kill has nothing more on the disk
+    log.writer.close()
+    again = opened(tmp_path)
+    assert (again.id, again.lost) == (log.id, "")
+    wrote(again, draft())
+    assert [record["seq"] for record in records(tmp_path)] == [0, 1, 2]
+    assert _segments(tmp_path) == [f"{0:020d}.jsonl", f"{2:020d}.jsonl"]
+
+
 @pytest.mark.parametrize("short", [False, True], ids=["at once", "in the middle"])
 def test_a_full_disk_refuses_and_leaves_no_gap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, short: bool
