@@ -14,6 +14,7 @@ from tests.ssh_certificates import read_certificate
 from tests.ssh_keys import ed25519_pair, private_pem, public_line
 from vault.engines.ssh.certificate_routes import CertificateEngine
 from vault.engines.ssh.keys import pairs
+from vault.engines.ssh.roles import role
 from vault.framework.concurrency.offload import Pool
 
 KEY = public_line(ed25519_pair("client"))
@@ -196,6 +197,25 @@ def test_a_mount_that_goes_takes_its_passwords_along(ssh: Ssh) -> None:
     assert gone.status == 400
     ssh.application.request("POST", "/v1/sys/mounts/ssh", {"type": "ssh"}, token="root")
     assert not ssh.verified(password)
+
+
+def test_a_role_of_before_there_were_limits_is_read_and_removed_and_used_no_more(
+    ssh: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(role, "LONGEST", 1 << 20)
+        ssh.data("roles/users", {**USERS, "allowed_users": "bob," + " " * 65536})
+        ssh.data("roles/machines", {**MACHINES, "cidr_list": "10.0.0.0/8," + " " * 65536})
+    assert "written anew: field 'allowed_users'" in ssh.refused("sign/users", ASKED)
+    assert "written anew" in ssh.refused("issue/users", {"valid_principals": "bob", "key_type": "ed25519"})
+    assert "written anew: field 'cidr_list'" in ssh.refused("creds/machines", {"ip": "10.1.2.3"})
+    assert ssh.data("lookup", {"ip": "10.1.2.3"})["roles"] is None
+    for name in ("users", "machines"):
+        assert len(ssh.ask("GET", f"roles/{name}").body) > 65536
+        assert ssh.ask("DELETE", f"roles/{name}").status == 204
+    assert ssh.ask("LIST", "roles").status == 404
+    ssh.data("roles/users", USERS)
+    assert ssh.data("sign/users", ASKED)
 
 
 def test_tenants_share_neither_authorities_nor_passwords(ssh: Ssh) -> None:

@@ -14,7 +14,7 @@ from vault.engines.ssh.forms.params import LookupParams, PasswordParams, VerifyP
 from vault.engines.ssh.otp import OTP, SALT, SALT_BYTES, Otp, place_of
 from vault.engines.ssh.roles import role as roles
 from vault.engines.ssh.roles.addresses import read_address, within
-from vault.engines.ssh.roles.role import ROLES, Role, find_role, listed
+from vault.engines.ssh.roles.role import ROLES, Role, check_usable, find_role, is_usable, listed
 from vault.engines.ssh.roles.zero_address import (
     set_zero_address,
     unset_zero_address,
@@ -79,6 +79,7 @@ class OtpEngine(Engine):
         role = await find_role(call.tx, params.role)
         if role is None:
             raise Malformed(f'Role "{quote(params.role)}" not found')
+        check_usable(role)
         username = _username(role, params)
         address = _address(params.ip)
         if params.role not in await zero_address_roles(call.tx) and not _serves(role, address):
@@ -147,7 +148,7 @@ class OtpEngine(Engine):
         async for page in pages(call.reader.list, ROLES):
             for name in page:
                 role = await find_role(call.reader, name)
-                if role is not None and role.kind == roles.OTP and within(address, role.cidr_list):
+                if role is not None and role.kind == roles.OTP and _serves_at_all(role, address):
                     found.append(name)
                 await turn.step()
         found += await zero_address_roles(call.reader)
@@ -210,6 +211,10 @@ def _username(role: Role, params: PasswordParams) -> str:
         if params.username not in allowed:
             raise Malformed("Username is not present is allowed users list")
     return params.username
+
+
+def _serves_at_all(role: Role, address: IPv4Address | IPv6Address) -> bool:
+    return is_usable(role) and within(address, role.cidr_list)
 
 
 def _serves(role: Role, address: IPv4Address | IPv6Address) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from vault.engines.ssh.certificates.templates import filled, forbidden_in, is_templated
 from vault.engines.ssh.forms.params import CertificateParams, IssueParams
 from vault.engines.ssh.keys.public_key import PublicKey
-from vault.engines.ssh.roles.role import Role, as_texts, listed
+from vault.engines.ssh.roles.role import LONGEST, Role, as_texts, check_size, check_usable, listed, size_of
 from vault.framework.errors import Malformed
 from vault.framework.identity import IdentityFacts
 from vault.framework.names import check_length
@@ -25,8 +25,6 @@ _NOBODY: Final = (
     "refusing to issue unsafe, globally-valid certificate with no principals specified; set valid_principals or "
     "default_user"
 )
-_LONGEST: Final = 65_536
-"""Characters of all principals, and of all options or extensions."""
 _MOST: Final = 256
 """Principals of a certificate: OpenSSH reads no more."""
 _KEYS: Final = "public_key failed to meet the key requirements: "
@@ -58,6 +56,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 def content_of(role: Role, params: CertificateParams, asker: Asker, limits: LifetimeLimits) -> Content:
     """Return what a certificate says. Raises `Malformed`. `limits` are the mount's."""
+    check_usable(role)
     _check_key_id(role, params)
     host = _is_host(role, params)
     principals = _principals(role, params, asker.facts, host=host)
@@ -81,7 +80,10 @@ def _check_key_id(role: Role, params: CertificateParams) -> None:
 
 
 def key_id_of(role: Role, wanted: str, asker: Asker, public: PublicKey) -> str:
-    """Return the key id of a certificate: the one that was asked for, or what the role makes of who asks."""
+    """Return the key id of a certificate: the one that was asked for, or what the role makes of who asks.
+
+    Raises `Malformed` for one that is too long.
+    """
     if wanted:
         return wanted
     made = role.key_id_format or "vault-{{token_display_name}}-{{public_key_hash}}"
@@ -91,6 +93,8 @@ def key_id_of(role: Role, wanted: str, asker: Asker, public: PublicKey) -> str:
         ("public_key_hash", public.digest),
     ):
         made = made.replace("{{" + name + "}}", value)
+    if len(made) > LONGEST:
+        raise Malformed("field 'key_id_format' of the role makes a key id that is too long")
     return made
 
 
@@ -114,8 +118,7 @@ def _principals(
     if not wanted and not host:
         wanted = role.default_user
         wanted = filled(wanted, facts, forbidden) if role.default_user_template else wanted
-    if len(wanted) > _LONGEST:
-        raise Malformed(f"field 'valid_principals' may have at most {_LONGEST} characters")
+    check_size("valid_principals", len(wanted))
     allowed = role.allowed_domains if host else role.allowed_users
     templated = role.allowed_domains_template if host else role.allowed_users_template
     allowed = filled(allowed, facts, forbidden) if templated else allowed
@@ -133,15 +136,24 @@ def _check_principals(role: Role, names: Sequence[str], allowed: Sequence[str], 
     if not allowed:
         raise Malformed("role is not configured to allow any principals")
     known = frozenset(allowed)
-    endings = tuple(f".{domain}" for domain in known)
+    lengths = frozenset(map(len, known)) if host and role.subdomains else frozenset()
     for name in names:
-        fits = (
-            (role.bare_domains and name in known) or (role.subdomains and name.endswith(endings))
-            if host
-            else name in known
-        )
-        if not fits:
+        listed_itself = name in known and (not host or role.bare_domains)
+        if not (listed_itself or (lengths and _is_below(name, known, lengths))):
             raise Malformed("a principal is not a valid value for valid_principals")
+
+
+def _is_below(name: str, domains: frozenset[str], lengths: frozenset[int]) -> bool:
+    """Whether a name is one in a domain, for instance `a.b.c` in `b.c` or `c`. `lengths` are those of the domains.
+
+    They bound the work, as of each length one ending is looked for: of a name of dots all would be.
+    """
+    at = name.find(".")
+    while at >= 0:
+        if len(name) - at - 1 in lengths and name[at + 1 :] in domains:
+            return True
+        at = name.find(".", at + 1)
+    return False
 
 
 def _ttl(role: Role, wanted: Seconds, limits: LifetimeLimits) -> Seconds:
@@ -158,7 +170,8 @@ def _critical_options(role: Role, params: CertificateParams) -> Mapping[str, str
     foreign = set(wanted).difference(role.allowed_critical_options.split(","))
     if role.allowed_critical_options and foreign:
         raise Malformed(f"critical options not on allowed list: [{quoted_words(foreign)}]")
-    return _bounded("critical_options", wanted)
+    check_size("critical_options", size_of(wanted))
+    return wanted
 
 
 def _extensions(
@@ -170,22 +183,19 @@ def _extensions(
         foreign = set(wanted).difference(role.allowed_extensions.split(","))
         if role.allowed_extensions != "*" and foreign:
             raise Malformed(f"extensions [{quoted_words(foreign)}] are not on allowed list")
-        return _bounded("extensions", wanted), ()
+        check_size("extensions", size_of(wanted))
+        return wanted, ()
     if not role.default_extensions_template:
         return role.default_extensions, ()
-    made = {
-        name: filled(value, facts, "")
-        for name, value in role.default_extensions.items()
-        if facts is not None or not is_templated(value)
-    }
+    made: dict[str, str] = {}
+    size = 0
+    for name, value in role.default_extensions.items():
+        if facts is not None or not is_templated(value):
+            made[name] = filled(value, facts, "")
+            size += len(name) + len(made[name])
+        check_size("default_extensions", size)
     warnings = () if len(made) == len(role.default_extensions) else (_WITHOUT_ENTITY,)
     return made, warnings
-
-
-def _bounded(field: str, options: Mapping[str, str]) -> Mapping[str, str]:
-    if sum(len(name) + len(value) for name, value in options.items()) > _LONGEST:
-        raise Malformed(f"field '{field}' may have at most {_LONGEST} characters")
-    return options
 
 
 _CURVE: Final = "ecdsa-sha2-nistp"

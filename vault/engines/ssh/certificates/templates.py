@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vault.engines.ssh.roles.role import Role
+from vault.engines.ssh.roles.role import LONGEST, Role
 from vault.framework.errors import Malformed
 from vault.framework.identity import IdentityFacts
 from vault.framework.quote import quote
@@ -33,13 +33,13 @@ def forbidden_in(role: Role) -> str:
 def filled(text: str, facts: IdentityFacts | None, forbidden: str) -> str:
     """Return a text of a role with its templates replaced; as it is for a caller without an entity.
 
-    Raises `Malformed` where a template has no value, or one with a character of `forbidden`.
+    Raises `Malformed` where a template has no value, or one with a character of `forbidden`, and for what gets too long.
     """
     if facts is None or not is_templated(text):
         return text
     problem = f"template '{quote(text)}' could not be rendered -> "
     literal, *rest = text.split("{{")
-    done = [literal]
+    done, size = [literal], len(literal)
     if "}}" in literal:
         raise Malformed(f"{problem}unbalanced templating characters")
     for piece in rest:
@@ -47,6 +47,9 @@ def filled(text: str, facts: IdentityFacts | None, forbidden: str) -> str:
         if not end or "}}" in after:
             raise Malformed(f"{problem}unbalanced templating characters")
         done += [_value(selector.strip(), facts, forbidden, problem), after]
+        size += len(done[-2]) + len(after)
+        if size > LONGEST:
+            raise Malformed(f"{problem}it makes more than {LONGEST} characters")
     return "".join(done)
 
 

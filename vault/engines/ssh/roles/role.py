@@ -25,12 +25,18 @@ CA: Final = "ca"
 OTP: Final = "otp"
 _USUAL_PORT: Final = 22
 _ALGORITHMS: Final = ("default", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512")
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_FURTHEST: Final = 1 << 63
+"""What is stored has no whole number from here on."""
 _LENGTHS: Final = "error processing allowed_user_key_lengths: "
 _KNOWN: Final = 1024
 """Roles in memory."""
 _MOST: Final = 256
 """Options, extensions, key types or lengths of one role."""
+LONGEST: Final = 65_536
+"""Characters of each list of a role, of all its options or extensions, and of what certificates have of these."""
+_NAMES: Final = 4096
+"""Names in one list: each request that asks for one looks at all of them."""
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,13 +99,63 @@ def role_of(params: RoleParams) -> Role:
         raise Malformed("missing key type")
     match params.key_type.lower():
         case "otp":
-            return _password_role(params)
+            role = _password_role(params)
         case "ca":
-            return _certificate_role(params)
+            role = _certificate_role(params)
         case "dynamic":
             raise Malformed("dynamic key type roles are no longer supported")
         case _:
             raise Malformed("invalid key type")
+    _check_limits(role)
+    return role
+
+
+def check_usable(role: Role) -> None:
+    """Raise `Malformed` for a role of a time when there were fewer limits: each request would pay for what it lists."""
+    try:
+        _check_limits(role)
+    except Malformed as refusal:
+        raise Malformed(
+            f"the role is larger than roles may be, and has to be written anew: {refusal.message}"
+        ) from None
+
+
+def is_usable(role: Role) -> bool:
+    """Whether a role is within the limits, as all are that are written now."""
+    try:
+        _check_limits(role)
+    except Malformed:
+        return False
+    return True
+
+
+def _check_limits(role: Role) -> None:
+    lists = {
+        "allowed_users": role.allowed_users,
+        "allowed_domains": role.allowed_domains,
+        "allowed_critical_options": role.allowed_critical_options,
+        "allowed_extensions": role.allowed_extensions,
+        "cidr_list": role.cidr_list,
+        "exclude_cidr_list": role.exclude_cidr_list,
+    }
+    for field, text in lists.items():
+        check_size(field, len(text))
+        if text.count(",") >= _NAMES:
+            raise Malformed(f"field '{field}' may have at most {_NAMES} names")
+    check_size("default_critical_options", size_of(role.default_critical_options))
+    check_size("default_extensions", size_of(role.default_extensions))
+    check_size("allowed_user_key_lengths", sum(map(len, role.key_lengths)))
+
+
+def check_size(field: str, size: int) -> None:
+    """Raise `Malformed` for a field of more characters than a list, or all options, may have."""
+    if size > LONGEST:
+        raise Malformed(f"field '{field}' may have at most {LONGEST} characters")
+
+
+def size_of(options: Mapping[str, str]) -> int:
+    """Return how many characters options have, names and values together."""
+    return sum(len(name) + len(value) for name, value in options.items())
 
 
 def _password_role(params: RoleParams) -> Role:
@@ -197,16 +253,14 @@ def _key_lengths(given: Mapping[str, Json] | None) -> Mapping[str, tuple[int, ..
 
 
 def _key_length(value: Json) -> int:
-    """Return a size in bits; 0 for none. Raises `Malformed`."""
+    """Return a size in bits; 0 for none. Raises `Malformed`. Unlike in other fields a text is decimal, as in OpenBao."""
     if value == "":
         return 0
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int):
-        return value
     if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, int) and -_FURTHEST <= value < _FURTHEST:
         return int(value)
-    raise Malformed(f"{_LENGTHS}each length must be a whole number")
+    raise Malformed(f"{_LENGTHS}each length must be a whole number of at most 63 bits")
 
 
 def listed(text: str) -> list[str]:

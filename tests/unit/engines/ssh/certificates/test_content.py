@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What roles let certificates say: nobody gets more than his role allows, and never a certificate for everybody."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 import pytest
 
+from tests.growth import excess
 from tests.ssh_keys import ec_pair, ed25519_pair, public_line, security_key
 from vault.engines.ssh.certificates.content import (
     Asker,
@@ -102,6 +104,67 @@ def test_a_host_is_in_an_allowed_domain(bare: bool, sub: bool, good: set[str]) -
             assert content(role, cert_type="host", valid_principals=name).principals == [name]
         else:
             assert "not a valid value" in refused(role, cert_type="host", valid_principals=name)
+
+
+def test_a_domain_may_have_dots_anywhere() -> None:
+    role = msgspec.structs.replace(HOSTS, subdomains=True, allowed_domains=".b,c..d,e.,f")
+    for name, good in (
+        ("a..b", True),
+        ("a.b", False),
+        ("x.c..d", True),
+        ("x.e.", True),
+        (".f", True),
+        ("f", False),
+    ):
+        if good:
+            assert content(role, cert_type="host", valid_principals=name).principals == [name]
+        else:
+            assert "not a valid value" in refused(role, cert_type="host", valid_principals=name)
+
+
+@pytest.mark.parametrize("name", [".", ".x", "a,", "a.b,"])
+def test_names_cost_what_they_are_long_whatever_the_domains(name: str) -> None:
+    of_many_lengths = ",".join("x" * length for length in range(2, 300))
+    short = ",".join(f"{number}" for number in range(4096))
+
+    def work(size: int) -> Callable[[], object]:
+        asked = name * (size // len(name))
+        roles = [
+            msgspec.structs.replace(HOSTS, subdomains=True, allowed_domains=domains)
+            for domains in (of_many_lengths, short)
+        ]
+        return lambda: [refused(role, cert_type="host", valid_principals=asked) for role in roles]
+
+    assert excess(work, 1 << 14, 0.1) == ""
+
+
+def test_a_role_of_before_there_were_limits_makes_no_work() -> None:
+    for field, value in (
+        ("allowed_users", "x," * 4096),
+        ("allowed_domains", "x" * 65537),
+        ("default_extensions", {"x": "y" * 65536}),
+        ("allowed_critical_options", "x" * 65537),
+    ):
+        role = msgspec.structs.replace(USERS, **{field: value})
+        assert f"has to be written anew: field '{field}' may have" in refused(role, valid_principals="bob")
+
+
+def test_what_templates_make_has_a_limit() -> None:
+    facts = msgspec.structs.replace(FACTS, entity_name="n" * 4096)
+    named = "{{identity.entity.name}},"
+    role = msgspec.structs.replace(USERS, allowed_users=named * 15 + "bob", allowed_users_template=True)
+    assert content(role, facts, valid_principals="bob").principals == ["bob"]
+    role = msgspec.structs.replace(role, allowed_users=named * 16 + "bob")
+    assert "more than 65536 characters" in refused(role, facts, valid_principals="bob")
+    role = msgspec.structs.replace(
+        USERS,
+        default_extensions={f"e{number}": named for number in range(16)},
+        default_extensions_template=True,
+    )
+    assert "65536 characters" in refused(role, facts, valid_principals="bob")
+    long = msgspec.structs.replace(USERS, key_id_format="{{token_display_name}}" * 17)
+    with pytest.raises(Malformed, match="key_id_format"):
+        key_id_of(long, "", Asker("r", "n" * 4096, None), KEY)
 
 
 def test_the_number_of_names_is_what_openssh_reads() -> None:
