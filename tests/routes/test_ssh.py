@@ -218,6 +218,17 @@ def test_a_role_of_before_there_were_limits_is_read_and_removed_and_used_no_more
     assert ssh.data("sign/users", ASKED)
 
 
+def test_the_last_use_of_a_token_hands_out_no_password_as_it_would_be_over_already(ssh: Ssh) -> None:
+    for uses, statuses in ((1, [400, 403]), (2, [200, 400, 403])):
+        asked = {"policies": ["root"], "num_uses": uses}
+        made = ssh.application.request("POST", "/v1/auth/token/create", asked, token="root").json()
+        token = made["auth"]["client_token"]
+        answers = [ssh.ask("POST", "creds/machines", {"ip": "10.1.2.3"}, token) for _ in statuses]
+        assert [answer.status for answer in answers] == statuses
+        assert "token had one use left" in answers[-2].json()["errors"][0]
+    assert len(ssh.kept("otp/")) == 1
+
+
 def test_tenants_share_neither_authorities_nor_passwords(ssh: Ssh) -> None:
     application = ssh.application
     application.request("POST", "/v1/sys/namespaces/tenant", {}, token="root")

@@ -35,6 +35,9 @@ _PARKED: Final = "lease/parked/"
 CHAIN: Final = "chain-"
 """How the key begins of a credential that is no token of the store, but a chain."""
 _RANDOM: Final = 24
+_LAST_USE: Final = (
+    "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked."
+)
 _ROUND: Final = 64
 """Leases of one token that one transaction ends."""
 
@@ -53,13 +56,16 @@ class LeaseStore:
     ) -> Lease:
         """Return a lease for what `call` makes; it is stored by `issue`. `ttl` and `longest` are in seconds.
 
-        Raises `Malformed` for a caller of one request alone: nothing would end with it.
+        Raises `Malformed` for a caller of one request alone: nothing would end with it. And for one whose token has had
+        its last use: what is made for it would be over before it is told.
         A batch token leaves no trace to follow, so what it has made ends with it at the latest, and with the token
         that it was made with.
         """
         caller, mount = call.caller(), call.mount
         if caller.fleeting:
             raise Malformed("inline authentication cannot create leases: log in, and ask with the token")
+        if caller.uses < 0:
+            raise Malformed(_LAST_USE)
         if caller.kind != "service" and caller.expires:
             longest = min(longest, max(Seconds(0), millis_to_seconds(time_between(call.now, caller.expires))))
         ttl = min(ttl, longest)

@@ -15,6 +15,16 @@ def _creds(name: str = "o", **fields: Any) -> Step:
     return post(f"sp/creds/{name}", fields, **options)
 
 
+def _counted(uses: int) -> list[Step]:
+    return [
+        post(
+            "auth/token/create",
+            {"policies": ["sv"], "num_uses": uses, "no_default_policy": True},
+            save=("sv_counted:auth.client_token",),
+        )
+    ]
+
+
 CREDS = [
     post("sys/mounts/sp", {"type": "ssh"}),
     _creds(),
@@ -109,6 +119,19 @@ VERIFY = [
     post("sv/verify", {"otp": "{otp}"}, token=""),
     post("sv/creds/o", {"ip": "10.2.3.4"}, save=_KEPT),
     post("sv/verify", {"otp": "{otp}"}),
+    *_counted(1),
+    post("sv/creds/none", {"ip": "10.2.3.4"}, token="{sv_counted}"),
+    post("sv/creds/o", {"ip": "10.2.3.4"}, token="{sv_counted}"),
+    *_counted(1),
+    post("sv/creds/o", {"ip": "10.2.3.4"}, token="{sv_counted}"),
+    post("sv/creds/o", {"ip": "10.2.3.4"}, token="{sv_counted}"),
+    lst("sys/leases/lookup/sv/creds/o", shape=2),
+    *_counted(1),
+    post("sv/creds/o", {"ip": "10.2.3.4"}, token="{sv_counted}", headers={"X-Vault-Wrap-TTL": "1m"}),
+    *_counted(2),
+    post("sv/creds/o", {"ip": "10.2.3.4"}, token="{sv_counted}", save=_KEPT),
+    post("sv/verify", {"otp": "{otp}"}, token=""),
+    post("sv/creds/o", {"ip": "10.2.3.4"}, token="{sv_counted}"),
     delete("sys/mounts/sv"),
 ]
 ZERO = [
