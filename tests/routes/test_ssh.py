@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.routes.driver import Application
+from tests.routes.issuer import POLICY, Issuer
 from tests.shared import Shared
 from tests.ssh_certificates import read_certificate
 from tests.ssh_keys import ed25519_pair, private_pem, public_line
@@ -20,6 +21,7 @@ from vault.framework.concurrency.offload import Pool
 KEY = public_line(ed25519_pair("client"))
 USERS = {"key_type": "ca", "allow_user_certificates": True, "allowed_users": "bob", "ttl": "5m"}
 MACHINES = {"key_type": "otp", "default_user": "bob", "cidr_list": "10.0.0.0/8"}
+ASKS = 'path "ssh/creds/*" { capabilities = ["update"] }'
 ASKED = {"public_key": KEY, "valid_principals": "bob"}
 
 
@@ -148,6 +150,25 @@ def test_a_password_ends_with_its_lease_and_with_its_token(ssh: Ssh) -> None:
     good, _ = ssh.password()
     assert ssh.verified(good)
     assert not ssh.verified(good)
+
+
+@pytest.mark.parametrize("how", ["token", "narrowed", "workload", "key", "mount"])
+def test_a_password_ends_with_the_biscuit_that_asked_for_it_before_any_timer(ssh: Ssh, how: str) -> None:
+    issuer = Issuer(ssh.application)
+    issuer.root("sys/policies/acl/app", {"policy": f"{POLICY} {ASKS}"})
+    first = issuer.issue()
+    token = issuer.narrow(first, "check if true") if how == "narrowed" else first
+    spared, _ = ssh.password(issuer.issue())
+    password, _ = ssh.password(token)
+    if how == "mount":
+        issuer.root("sys/remount", {"from": "nhi", "to": "moved"})
+    else:
+        kid = issuer.root("nhi/keys", method="LIST")["data"]["keys"][-1]
+        ended = {"workload": {"workload": "w1"}, "key": {"kid": int(kid)}}
+        issuer.root("nhi/revoke", ended.get(how, {"token": token}))
+    assert not ssh.verified(password)
+    assert len(ssh.kept("otp/")) == 2, "no timer came"
+    assert ssh.verified(spared) is (how in {"token", "narrowed"})
 
 
 def test_eg_16_a_password_is_for_one_address_which_is_told(ssh: Ssh) -> None:

@@ -6,7 +6,7 @@ A token that was issued with one ends with it, and the same checks restrict it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,6 +39,13 @@ class Ancestors(Protocol):
         """Return what was kept in a namespace under a name, if it is good at `now` (ns) but for its checks; else None."""
         ...
 
+    async def lives(self, core: ReadView, home: Namespace, chain: Sequence[str], now: Nanos) -> bool:
+        """Whether a credential that leases were made for is good at `now` (ns) but for its checks.
+
+        It is of the namespace `home`; `chain` names what it was made from, and itself: see `Identity.revocation_ids`.
+        """
+        ...
+
 
 class NoAncestors:
     """A server without Biscuits: a token that names an ancestor is good for nothing."""
@@ -52,3 +59,8 @@ class NoAncestors:
         """See `Ancestors.find`."""
         del core, home, name, now
         return None
+
+    async def lives(self, core: ReadView, home: Namespace, chain: Sequence[str], now: Nanos) -> bool:
+        """See `Ancestors.lives`."""
+        del core, home, chain, now
+        return False

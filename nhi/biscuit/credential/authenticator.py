@@ -10,6 +10,7 @@ Read `authenticate` first, then `BiscuitVerifier.judge`: each is a list of numbe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from nhi.biscuit.credential.cache import VERIFIED, BiscuitCache
@@ -205,6 +206,16 @@ class BiscuitAuthenticator:
         """Return what a token is, if it is good at `now` (ms) but for its checks, which are not asked; else None."""
         verdict = await self.judge(core, token, now)
         return None if verdict is None else self._accepted(verdict)
+
+    async def lives(self, core: ReadView, owner: MountRef, chain: Sequence[str], now: Millis) -> bool | None:
+        """Return, of a token that was presented, whether it is good at `now` (ms) but for what its blocks say.
+
+        `chain` are the canonical ids of its blocks. None where it is of another mount.
+        """
+        home = self._live(owner.namespace)
+        if home is None or not self._mounted(home, owner.mount):
+            return None
+        return await self._verifier.lives(core, owner, home, chain, now)
 
     async def find_kept_chain(
         self, core: ReadView, owner: MountRef, leaf: str, now: Millis

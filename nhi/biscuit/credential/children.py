@@ -6,7 +6,7 @@ A chain is found by its last block, and by all that it ends with: its key, its w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
@@ -32,8 +32,12 @@ _ROUND: Final = 64
 class BiscuitAncestors:
     """See `vault.token.ancestors.Ancestors`."""
 
-    def __init__(self, biscuits: BiscuitAuthenticator) -> None:
+    def __init__(
+        self, biscuits: BiscuitAuthenticator, mounts: Callable[[Namespace], Sequence[MountId]]
+    ) -> None:
+        """`mounts` lists those of a namespace that issue Biscuits."""
         self._biscuits = biscuits
+        self._mounts = mounts
 
     async def keep(self, call: Call) -> Ancestor | None:
         """See `Ancestors.keep`."""
@@ -54,6 +58,14 @@ class BiscuitAncestors:
             core, MountRef(home.id, MountId(mount)), leaf, moment
         )
         return _origin(presented) if presented is not None and moment < presented.expires else None
+
+    async def lives(self, core: ReadView, home: Namespace, chain: Sequence[str], now: Nanos) -> bool:
+        """See `Ancestors.lives`. A lease does not say of which mount its credential is, so each is asked."""
+        for mount in self._mounts(home):
+            good = await self._biscuits.lives(core, MountRef(home.id, mount), chain, nanos_to_millis(now))
+            if good is not None:
+                return good
+        return False
 
 
 def _origin(presented: PresentedBiscuit) -> Ancestor:

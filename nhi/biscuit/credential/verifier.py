@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -25,8 +25,8 @@ from nhi.biscuit.offline.chain_content import Alike, ChainContent, KnownBlocks, 
 from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, from_text, read_token, verify
-from nhi.biscuit.records import store
-from nhi.biscuit.records.model import IssuedToken, KeyState
+from nhi.biscuit.records import lineage, store
+from nhi.biscuit.records.model import IssuedToken, KeyState, MountRef
 from vault.barrier.view import ReadView
 from vault.cache.follow import BoundedCache
 from vault.framework.call import Namespace
@@ -182,6 +182,29 @@ class BiscuitVerifier:
         until = min(issued.expires, workload.expires)
         return replace(
             verdict, issued=issued, until=until, signer=signer, issue=issue or Issue(issued, workload)
+        )
+
+    async def lives(
+        self, core: ReadView, owner: MountRef, home: Namespace, chain: Sequence[str], now: Millis
+    ) -> bool | None:
+        """Return whether steps 4 to 6 of `judge` let a chain pass that was presented; None where it is of another mount.
+
+        It is known by the ids of its blocks alone, so what they say of its end is not asked: whoever asks knows that.
+        """
+        view = core.space(owner.namespace).mount(owner.mount)
+        token_id = await lineage.owner_of(view, chain[0])
+        if token_id is None:
+            return None
+        issued = await store.issued(view, token_id)
+        if issued is None or issued.ids != chain[0] or now >= issued.expires:
+            return False
+        key = await store.key(view, issued.kid)
+        return (
+            key is not None
+            and key.verifies
+            and issued.owned(await store.workload(view, issued.workload), now)
+            and all(self._has_login(home, login) for login in issued.hangs_on(owner))
+            and not await store.any_revoked(view, chain)
         )
 
     async def _issued(self, view: ReadView, verdict: Verdict, issue: Issue | None) -> IssuedToken | None:

@@ -32,6 +32,7 @@ from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.route import delete, read, write
+from vault.lease.holder import is_held
 from vault.lease.store import LeaseStore
 from vault.storage.paging import pages
 from vault.token.lifetime import LifetimeLimits
@@ -128,14 +129,14 @@ class OtpEngine(Engine):
         return None
 
     async def _good(self, call: Call, otp: Otp) -> bool:
-        """Tell whether the lease of a password is good, and the token that it ends with."""
+        """Tell whether the lease of a password is good, and the credential that it ends with."""
         now = millis_to_nanos(call.now)
         lease = await self._leases.get(call.core, otp.lease)
-        if lease is None or lease.remaining(now) <= 0:
-            return False
-        if not lease.token or lease.chain:
-            return True
-        return await self._tokens.living(call.core, lease.token, now) is not None
+        return (
+            lease is not None
+            and lease.remaining(now) > 0
+            and await is_held(call.core, self._tokens, lease, now)
+        )
 
     @write("lookup", writes=False, event="ssh.role.lookup")
     async def look_up(self, call: Call, params: LookupParams) -> RoleNames:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import msgspec
 
 from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
@@ -14,6 +17,8 @@ from nhi.identity.entities.identities import Identities
 from nhi.identity.mfa.passcodes import Passcodes
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.oidc.pairs import KeyPairs
+from vault.framework.call import Namespace
+from vault.mount.router import Router
 from vault.server.compose.groups.capacities import Capacities
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.key_slots import KeySlots
@@ -21,6 +26,7 @@ from vault.server.compose.groups.mounts import Mounts
 from vault.server.compose.groups.token_metrics import CountedTokens, Creations
 from vault.token.batch import BatchTokens
 from vault.token.store import TokenStore
+from vault.values.ids import MountId
 from vault.wire.v1 import escape_html, unescaped_body
 from vault.wrap.signed import SignedTokens
 from vault.wrap.wrapper import Wrapper
@@ -51,7 +57,7 @@ def make_credentials(
         ground.metrics,
         identities,
         mounts.router.has_login,
-        BiscuitAncestors(biscuits),
+        BiscuitAncestors(biscuits, partial(_issuing, mounts.router)),
         Creations(
             ground.metrics,
             mounts.router,
@@ -71,6 +77,12 @@ def make_credentials(
         factors=SecondFactors(Passcodes(clock), namespaces.chain, clock, entropy),
         failures=Failures(ground.log, clock, each=capacities.failed_logins),
     )
+
+
+def _issuing(router: Router, namespace: Namespace) -> Sequence[MountId]:
+    """Return the mounts of a namespace that issue Biscuits; none of one that is gone."""
+    tables = (table for table in router.within(namespace) if table.namespace is namespace)
+    return [mount.entry.uuid for table in tables for mount in table if mount.mounted.kind == "nhi"]
 
 
 def _biscuits(ground: Ground, mounts: Mounts, capacities: Capacities) -> BiscuitAuthenticator:
