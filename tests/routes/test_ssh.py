@@ -171,6 +171,23 @@ def test_a_password_ends_with_the_biscuit_that_asked_for_it_before_any_timer(ssh
     assert ssh.verified(spared) is (how in {"token", "narrowed"})
 
 
+def test_putting_leases_in_order_spares_those_of_biscuits_that_are_good(ssh: Ssh) -> None:
+    issuer = Issuer(ssh.application)
+    issuer.root("sys/policies/acl/app", {"policy": f"{POLICY} {ASKS}"})
+    good, gone = issuer.issue(), issuer.issue()
+    (password, lease), (_, ending) = ssh.password(issuer.narrow(good, "check if true")), ssh.password(gone)
+    issuer.root("nhi/revoke", {"token": gone})
+    issuer.root("sys/leases/tidy")
+    while "leases are in order: mended" not in ssh.application.log.getvalue():
+        ssh.application.work()
+    ssh.application.work()
+    assert [
+        ssh.application.request("POST", "/v1/sys/leases/lookup", {"lease_id": one}, token="root").status
+        for one in (lease, ending)
+    ] == [200, 400]
+    assert ssh.verified(password)
+
+
 def test_eg_16_a_password_is_for_one_address_which_is_told(ssh: Ssh) -> None:
     for address in ("10.1.2.0/24", "10.1.2.3,10.1.2.4", "10.1.2.*", "", "localhost"):
         assert ssh.refused("creds/machines", {"ip": address})

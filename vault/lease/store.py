@@ -9,7 +9,8 @@ memory: what is due is a timer's row (SL-79).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -169,15 +170,27 @@ class LeaseStore:
                 yield key, key.removeprefix(CHAIN).partition(".")[0]
             after = names[-1]
 
-    async def chain_gone(self, core: View, namespace: Namespace, first: str, gone: str) -> None:
-        """Have everything taken back that was made for a credential with `gone` in its chain, which begins with `first`."""
+    async def chain_gone(
+        self, core: View, namespace: Namespace, first: str, gone: str
+    ) -> Collection[NamespaceId]:
+        """Have everything taken back that was made for a credential with `gone` in its chain, which begins with `first`.
+
+        Return the owners of the keys of sealed namespaces with leases that could not be looked at: it is for the caller
+        to ask again once these are open.
+        """
         prefix = f"{_TOKEN}{bound(CHAIN + first, namespace)}/"
         place = core.space(namespace.id)
+        closed: set[NamespaceId] = set()
         for name in await place.list(prefix):
             lease_id = await place.get(prefix + name)
-            lease = await self.get(core, LeaseId(lease_id.decode())) if lease_id is not None else None
+            try:
+                lease = await self.get(core, LeaseId(lease_id.decode())) if lease_id is not None else None
+            except NamespaceSealed as sealed:
+                closed.add(sealed.owner)
+                continue
             if lease is not None and gone in lease.chain:
                 await self.end(core, lease.id)
+        return closed
 
     async def end(self, core: View, lease_id: LeaseId) -> None:
         """Have one lease taken back, now or once its namespace is open again."""
@@ -202,9 +215,10 @@ class LeaseStore:
         for index in (_TOKEN, _PARKED):
             for name in await core.scan(index):
                 lease_id = await core.get(index + name)
-                if lease_id is None or await self.get(core, LeaseId(lease_id.decode())) is None:
-                    await core.delete(index + name)
-                    gone += 1
+                with suppress(NamespaceSealed):  # a lease that cannot be looked at may be there
+                    if lease_id is None or await self.get(core, LeaseId(lease_id.decode())) is None:
+                        await core.delete(index + name)
+                        gone += 1
         return gone
 
     def ended(self, lease: Lease) -> Lease:

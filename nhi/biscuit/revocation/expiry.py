@@ -9,12 +9,13 @@ from typing import Final
 
 from nhi.biscuit.credential.children import end_children
 from nhi.biscuit.records import lineage, single_use, store
-from nhi.biscuit.records.model import IssuedToken, MountRef
+from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, MountRef
 from nhi.biscuit.revocation.mount_removal import give_back
 from vault.barrier.view import View
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
 from vault.lease.store import LeaseStore
+from vault.namespace.parked import TIMER, park
 from vault.token.store import TokenStore
 from vault.values.ids import MountId, NamespaceId
 
@@ -55,7 +56,8 @@ class ExpiryTimers:
         what, _, of = name.partition("-")
         if what == "block":
             for first in await self._firsts(view, core.space(namespace), of):
-                await self._leases.chain_gone(core, home, first, of)
+                for closed in await self._leases.chain_gone(core, home, first, of):
+                    await park(core, closed, TIMER + BISCUIT_KIND, timer)
         else:
             await give_back(core, owner, self._tokens, self._leases, partial(_ended, what, of))
         if await end_children(core, self._tokens, owner, _tag(what, of)):

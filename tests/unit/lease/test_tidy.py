@@ -21,7 +21,7 @@ async def _bench() -> tuple[Bench, Tidy, TokenStore]:
     async with bench.barrier.write(ROOT_ID, CORE) as core:
         await tokens.prepare(core)
         await tokens.load(core)
-    return bench, Tidy(bench.barrier, bench.store, tokens, bench.log), tokens
+    return bench, Tidy(bench.barrier, bench.store, tokens, bench.clock, bench.log), tokens
 
 
 async def _token(bench: Bench, tokens: TokenStore, key: str) -> None:

@@ -48,5 +48,5 @@ def operators(
 
 def _leases(services: Services, endings: Endings) -> LeaseEngine:
     barrier, leases, tokens = services.barrier, services.leases, services.tokens
-    tidy = Tidy(barrier, leases, tokens, services.log)
+    tidy = Tidy(barrier, leases, tokens, services.clock, services.log)
     return LeaseEngine(barrier, leases, endings, tidy, tokens, services.clock, services.follower.follow)

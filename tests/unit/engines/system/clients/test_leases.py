@@ -42,7 +42,7 @@ class Leased(House):
             metrics=Metrics(self.clock),
         )
         self.endings.serve("fake", self.other)
-        self.tidying = Tidy(self.barrier, self.leases, self.tokens, Log(stream=self.worked))
+        self.tidying = Tidy(self.barrier, self.leases, self.tokens, self.clock, Log(stream=self.worked))
         self.made = 0
 
     async def ready(self) -> "Leased":

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What somebody has in a sealed namespace whose credential is of another one: it ends with it, and keeps nothing else from it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.routes.issuer import POLICY, Issuer
+from tests.unit.namespace.tenancy import NS, Tenancy
+
+ROLE = {"key_type": "otp", "default_user": "u", "cidr_list": "10.0.0.0/8"}
+CREDS = (
+    '\npath "ssh/creds/*" { capabilities = ["update"] }\npath "a/ssh/creds/*" { capabilities = ["update"] }'
+)
+FOR_US = {"ip": "10.1.2.3"}
+
+
+@pytest.fixture
+def tenancy() -> Iterator[Tenancy]:
+    with Tenancy() as tenancy:
+        tenancy.furnished("a")
+        tenancy.do("POST", "a/sys/mounts/ssh", {"type": "ssh"})
+        for role in ("a/ssh/roles/otp", "ssh/roles/otp"):
+            tenancy.do("POST", role, ROLE)
+        yield tenancy
+
+
+def _new_token(tenancy: Tenancy) -> str:
+    made = tenancy.do("POST", "auth/token/create", {"policies": ["root"]})
+    token: str = made["auth"]["client_token"]
+    return token
+
+
+def _waiting(tenancy: Tenancy) -> list[str]:
+    return [path for path in tenancy.kept("root") if "namespace-waiting/" in path]
+
+
+def test_leases_are_put_in_order_although_some_cannot_be_looked_at(tenancy: Tenancy) -> None:
+    token = _new_token(tenancy)
+    password = tenancy.do("POST", "a/ssh/creds/otp", FOR_US, token=token)["data"]["key"]
+    tenancy.do("PUT", f"{NS}/a/seal")
+    tenancy.do("POST", "sys/leases/tidy")
+    for _ in range(1000):
+        tenancy.work()
+    assert "leases are in order: mended: count=0" in tenancy.log.getvalue()
+    assert [path for path in tenancy.kept("root") if "/lease/token/" in path], "it may be there"
+    tenancy.open("a")
+    assert tenancy.do("POST", "a/ssh/verify", {"otp": password}, token="")["data"]["username"] == "u"
+
+
+def test_what_was_made_for_a_biscuit_is_taken_back_although_some_lies_in_a_sealed_namespace(
+    tenancy: Tenancy,
+) -> None:
+    issuer = Issuer(tenancy)
+    issuer.root("sys/policies/acl/app", {"policy": POLICY + CREDS})
+    biscuit, spared = issuer.issue(), issuer.issue()
+    for _ in range(8):  # in whatever order they are found
+        tenancy.do("POST", "ssh/creds/otp", FOR_US, token=biscuit)
+    inside = [
+        tenancy.do("POST", "a/ssh/creds/otp", FOR_US, token=token)["data"]["key"]
+        for token in (biscuit, spared)
+    ]
+    tenancy.do("PUT", f"{NS}/a/seal")
+    issuer.root("nhi/revoke", {"token": biscuit})
+    tenancy.settle()
+    tenancy.work()
+    assert [path for path in tenancy.kept("root") if "/otp/" in path] == []
+    assert _waiting(tenancy) != []
+    tenancy.open("a")
+    tenancy.settle()
+    tenancy.work()
+    assert _waiting(tenancy) == []
+    statuses = [tenancy.status_of("POST", "a/ssh/verify", {"otp": one}, token="")[0] for one in inside]
+    assert statuses == [400, 200]
