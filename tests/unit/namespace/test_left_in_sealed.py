@@ -72,3 +72,28 @@ def test_what_was_made_for_a_biscuit_is_taken_back_although_some_lies_in_a_seale
     assert _waiting(tenancy) == []
     statuses = [tenancy.status_of("POST", "a/ssh/verify", {"otp": one}, token="")[0] for one in inside]
     assert statuses == [400, 200]
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_cubbyhole_in_a_sealed_namespace_goes_with_its_token_when_that_opens(
+    tenancy: Tenancy, reopened: bool
+) -> None:
+    gone, lives = _new_token(tenancy), _new_token(tenancy)
+    for token in (gone, lives):
+        for name in ("mine", "below/mine"):
+            tenancy.do("POST", f"a/cubbyhole/{name}", {"of": "somebody"}, token=token)
+    tenancy.do("PUT", f"{NS}/a/seal")
+    tenancy.do("POST", "auth/token/revoke", {"token": gone})
+    tenancy.do("POST", "auth/token/revoke", {"token": _new_token(tenancy)})
+    tenancy.settle()
+    assert len(_waiting(tenancy)) == 1, "nothing waits for a token that left nothing there"
+    if reopened:
+        tenancy.do("PUT", "sys/seal")
+        tenancy.reopen()
+        tenancy.settle()
+    tenancy.open("a")
+    tenancy.settle()
+    assert _waiting(tenancy) == []
+    assert tenancy.do("GET", "a/cubbyhole/mine", token=lives)["data"] == {"of": "somebody"}
+    left = [path for path in tenancy.stored() if path.endswith("/mine")]
+    assert len(left) == 2

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 
 from vault.barrier.view import View
 from vault.engines.cubbyhole.engine import Cubbyhole
+from vault.engines.cubbyhole.left import LEFT_KIND, LeftEntries
 from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.cubbyhole.response import CubbyholeResponseEngine
 from vault.engines.cubbyhole.store import purge
@@ -20,6 +21,7 @@ from vault.values.ids import TokenKey
 def install(services: Services) -> Installation:
     """Return the cubbyhole, and what removes a token's entries in every namespace below the token's own."""
     entries = Cubbyhole()
+    left = LeftEntries(services.namespaces, services.router, services.clock)
 
     def own_entry(call: Call) -> Awaitable[Reply[Mapping[str, Json]]]:
         return entries.read_entry(call, EntryPath(path="response"))
@@ -30,7 +32,13 @@ def install(services: Services) -> Installation:
             mount = table.get("cubbyhole/")
             if mount is not None:
                 await purge(core.space(table.namespace.id).mount(mount.entry.uuid), key)
+            else:
+                await left.note(core, table.namespace, key)
         return False
 
     response = CubbyholeResponseEngine(services.wrapper, services.barrier, own_entry)
-    return Installation(kinds=(Kind(("cubbyhole",), (response, entries)),), on_revoke=(remove_entries,))
+    return Installation(
+        kinds=(Kind(("cubbyhole",), (response, entries)),),
+        timers={LEFT_KIND: left.due},
+        on_revoke=(remove_entries,),
+    )
