@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -11,9 +12,10 @@ from msgspec.structs import replace
 
 from vault.barrier.barrier import Barrier
 from vault.framework.call import ROOT, BoundRoute, Call, Destination, Namespace
-from vault.framework.errors import Locked, NotFound, VaultError
+from vault.framework.errors import Locked, NotFound, Unavailable, VaultError
 from vault.framework.quote import quote
 from vault.framework.request.operation import Operation
+from vault.framework.telemetry.log import Log
 from vault.mount.table import Catalog, Mount, MountTable
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
@@ -22,6 +24,8 @@ from vault.values.ids import NamespaceId
 _FOUND: Final = 8192
 _LONGEST: Final = 512
 """Characters of the longest path whose route is remembered: anybody may ask, and strangers are not to fill the memory (SL-71)."""
+_AT_ONCE: Final = 32
+"""Tables that are read side by side."""
 UNLOCK: Final = "sys/namespaces/api-lock/unlock"
 """The one path that answers in a namespace that is locked itself."""
 
@@ -29,6 +33,8 @@ UNLOCK: Final = "sys/namespaces/api-lock/unlock"
 _MISSING: Final = "namespace not found"
 SEALED: Final = "namespace is sealed"
 """What everybody is told who asks for anything in a namespace that is sealed by itself."""
+DAMAGED: Final = "the mount table of this namespace is damaged: restore it from a backup; the server's log says which record"
+_DAMAGED: Final = "a mount's record is damaged: its namespace answers nothing until it is restored from a backup; nothing of it is removed"
 
 
 class RouteMatch(msgspec.Struct, frozen=True):
@@ -50,9 +56,16 @@ class Router:
     """The mount tables of all namespaces. A path that led somewhere is remembered until a table changes."""
 
     def __init__(
-        self, barrier: Barrier, namespaces: Namespaces, catalog: Catalog, *, most_found: int = _FOUND
+        self,
+        barrier: Barrier,
+        namespaces: Namespaces,
+        catalog: Catalog,
+        log: Log | None = None,
+        *,
+        most_found: int = _FOUND,
     ) -> None:
-        """The routes of `most_found` paths are remembered."""
+        """The routes of `most_found` paths are remembered; `log`, if given, is told of damaged tables."""
+        self._log = log
         self._most_found = most_found
         self._barrier = barrier
         self._namespaces = namespaces
@@ -71,21 +84,33 @@ class Router:
             table.catalog = catalog
 
     def of(self, namespace: Namespace) -> MountTable:
-        """Return a namespace's table. Raises `NotFound` where the namespace is gone."""
-        table = self._tables.get(namespace.id)
+        """Return a namespace's table. Raises `NotFound` where the namespace is gone, `Unavailable` where the table is damaged."""
+        table = self._sound(namespace)
         if table is None:
             raise NotFound(_MISSING)
         return table
 
-    def has(self, namespace: Namespace, uuid: str) -> bool:
-        """Whether a namespace is served, and has the mount with this uuid."""
+    def _sound(self, namespace: Namespace) -> MountTable | None:
+        """Return a namespace's table, None where the namespace is gone. Raises `Unavailable` for a damaged one."""
         table = self._tables.get(namespace.id)
+        if table is not None and table.damage is not None:
+            raise Unavailable(DAMAGED)
+        return table
+
+    def has(self, namespace: Namespace, uuid: str) -> bool:
+        """Whether a namespace is served, and has the mount with this uuid. Raises `Unavailable` where nobody can tell."""
+        table = self._sound(namespace)
         return table is not None and table.has(uuid)
 
     def has_login(self, namespace: Namespace, logins: str) -> bool:
-        """Whether a namespace is served, and has the auth mount whose logins have this id."""
-        table = self._tables.get(namespace.id)
+        """Whether a namespace is served, and has the auth mount whose logins have this id. As `has`."""
+        table = self._sound(namespace)
         return table is not None and table.has_login(logins)
+
+    def known(self, namespace: Namespace) -> bool:
+        """Whether it is known which mounts a namespace has: not while it is sealed, nor while its table is damaged."""
+        table = self._tables.get(namespace.id)
+        return table is None or table.known
 
     def fresh(self, namespace: Namespace) -> MountTable:
         """Return the table of a namespace that is being made; it is served once that is committed."""
@@ -133,6 +158,8 @@ class Router:
         table = self._tables.get(namespace.id)
         if table is None:
             raise Barred(NotFound(_MISSING))
+        if table.damage is not None:
+            raise Barred(Unavailable(DAMAGED))
         mount = table.find(path)
         if mount is None:
             return None
@@ -148,23 +175,48 @@ class Router:
 
     async def drop(self, key: str | None) -> None:
         """Read a namespace's table again, or all of them: it changed."""
-        for namespace_id in [NamespaceId(key)] if key is not None else list(self._tables):
-            if namespace_id in self._tables:
-                await self._tables[namespace_id].load()
+        places = list(self._tables) if key is None else [NamespaceId(key)]
+        await self._load([self._tables[place] for place in places if place in self._tables])
+
+    async def read_damaged(self) -> None:
+        """Read again what was damaged: the keys changed, and it may be sound by those that there are now."""
+        await self._load([table for table in self._tables.values() if table.damage is not None])
+
+    async def _load(self, tables: Sequence[MountTable]) -> None:
+        """Read tables again, some of them side by side. Raises what one of them raises, once none is being read."""
+        left = iter(tables)
+        lanes = (self._load_all(left) for _ in range(min(_AT_ONCE, len(tables))))
+        failures = [end for end in await asyncio.gather(*lanes, return_exceptions=True) if end is not None]
         self._found.clear()
+        if failures:
+            raise failures[0]
+
+    async def _load_all(self, left: Iterator[MountTable]) -> None:
+        for table in left:
+            await table.load()
+            if table.damage is not None and self._log is not None:
+                self._log.failure(
+                    "core",
+                    _DAMAGED,
+                    namespace_id=table.namespace.id,
+                    mount=table.damage.uuid,
+                    reason=str(table.damage.failure),
+                )
 
     async def drop_namespace(self, key: str | None) -> None:
         """Read a namespace again, or all of them: it changed. A table comes and goes with its namespace.
 
-        Where everything is read anew, `drop` follows and reads the tables.
+        Where everything is read anew, `drop` follows and reads the tables. A damaged one is read whenever its namespace changes.
         """
         await self._namespaces.load(NamespaceId(key) if key is not None else None)
         for entry in list(self._namespaces):
-            if entry.id not in self._tables and not entry.tainted:
+            table = self._tables.get(entry.id)
+            if table is None and not entry.tainted:
                 table = self.fresh(entry.as_namespace())
-                if key is not None:
-                    await table.load()
+                await self._load([table] if key is not None else ())
                 self._tables[entry.id] = table
+            elif table is not None and table.damage is not None and entry.id == key:
+                await self._load([table])
         for namespace_id in list(self._tables):
             if self._namespaces.live(namespace_id) is None:
                 del self._tables[namespace_id]

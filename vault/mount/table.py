@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -10,10 +11,12 @@ from typing import Final
 import msgspec
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.failure import NamespaceSealed
-from vault.barrier.view import View, core_prefix
+from vault.barrier.failure import BarrierFailure, NamespaceSealed
+from vault.barrier.stored import NewerFormat
+from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, BoundRoute, Call, MountFacts, Namespace
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
 from vault.framework.help.path_help import show
@@ -25,6 +28,8 @@ from vault.mount.entry import MOUNT, MOUNT_KIND, MountConfig, MountEntry
 from vault.values.ids import NO_MOUNT, MountAccessor, MountId
 
 _PREFIX: Final = "mount/"
+_TOGETHER: Final = 8
+"""Mounts that are asked for at once: more than most namespaces have, and storage may answer them in one round trip."""
 _ALIASES: Final = {
     "generic": "kv",
     "ns_cubbyhole": "cubbyhole",
@@ -143,6 +148,15 @@ class Mount(msgspec.Struct):
     """Where its data lies in storage."""
 
 
+class DamagedMount(BarrierFailure):
+    """A mount's stored record is not what was written. `uuid` is the mount's."""
+
+    def __init__(self, uuid: str, failure: BarrierFailure) -> None:
+        super().__init__(f"mount {uuid}: {failure}")
+        self.uuid = uuid
+        self.failure = failure
+
+
 class MountTable:
     """All mounts of a namespace, in memory while unsealed; storage holds the truth."""
 
@@ -150,10 +164,17 @@ class MountTable:
         self._barrier = barrier
         self.catalog = catalog
         self._namespace = namespace
+        self.damage: DamagedMount | None = None
+        """What is wrong with a stored mount, None where nothing is. Nobody knows then which mounts there are."""
+        self.known = True
+        """Whether it says which mounts there are: neither of a sealed namespace nor of a damaged table does it."""
         self._serve({})
 
-    def _serve(self, mounts: Mapping[str, Mount], asleep: frozenset[str] = frozenset()) -> None:
+    def _serve(
+        self, mounts: Mapping[str, Mount], asleep: frozenset[str] = frozenset(), *, known: bool = True
+    ) -> None:
         """Have these mounts from now on, by path."""
+        self.known = known
         self._by_path = mounts
         self._asleep = asleep
         self._deepest = max((path.count("/") for path in mounts), default=1)
@@ -206,27 +227,39 @@ class MountTable:
     async def load(self) -> None:
         """Read the table; a mount of a kind that this server does not have is left out, and kept in storage.
 
-        Of a namespace that is sealed nothing can be read: it has no mounts here.
+        Of a namespace that is sealed nothing can be read: it has no mounts here. Nor has one with a damaged record, which
+        `damage` tells of: nobody else's table suffers. Raises `BarrierFailure` where it is the root namespace's, or the vault's
+        keys cannot be read, and `NewerFormat`.
         """
+        damage: DamagedMount | None = None
         try:
             await self._read()
         except NamespaceSealed:
-            self._serve({})
+            self._serve({}, known=False)
+        except DamagedMount as failure:
+            if self._namespace.id == ROOT.id:
+                raise
+            await self._barrier.refresh()
+            self._serve({}, known=False)
+            damage = failure
+        self.damage = damage
 
     async def _read(self) -> None:
         core = self._barrier.reader(self._namespace.id, core_prefix(self._namespace.id))
         loaded: dict[str, Mount] = {}
         asleep: set[str] = set()
-        for uuid in await core.list(_PREFIX):
-            value = await core.get(_PREFIX + uuid)
-            if value is None:
-                continue
-            entry = MOUNT.decode(value)
-            backend = self.catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
-            if backend is not None:
-                loaded[entry.path] = self._mount(entry, backend)
-            else:
-                asleep.add(entry.path)
+        uuids, pace = await core.list(_PREFIX), TimeSlice()
+        for at in range(0, len(uuids), _TOGETHER):
+            found = await asyncio.gather(*(_stored(core, uuid) for uuid in uuids[at : at + _TOGETHER]))
+            for entry in found:
+                if entry is None:
+                    continue
+                backend = self.catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
+                if backend is not None:
+                    loaded[entry.path] = self._mount(entry, backend)
+                else:
+                    asleep.add(entry.path)
+            await pace.step()
         self._serve(loaded, frozenset(asleep))
 
     def _mount(self, entry: MountEntry, backend: Backend) -> Mount:
@@ -249,6 +282,17 @@ class MountTable:
         await core.delete_prefix(entry.prefix)
         await core.delete(_PREFIX + entry.uuid)
         await core.invalidate(MOUNT_KIND, self._namespace.id)
+
+
+async def _stored(core: ReadView, uuid: str) -> MountEntry | None:
+    """Return a mount as it is stored. Raises `DamagedMount` and `NewerFormat`."""
+    try:
+        value = await core.get(_PREFIX + uuid)
+        return None if value is None else MOUNT.decode(value)
+    except NewerFormat:
+        raise
+    except BarrierFailure as failure:
+        raise DamagedMount(uuid, failure) from failure
 
 
 async def leave(core: View, home: Namespace, mount: Mount) -> None:

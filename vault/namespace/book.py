@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.failure import BarrierFailure
+from vault.barrier.stored import NewerFormat
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.entry import NAMESPACE, NAMESPACE_KIND, NamespaceEntry
@@ -113,15 +115,26 @@ class Namespaces:
         """Read one namespace again, or all."""
         core = self._barrier.reader(ROOT.id, core_prefix(ROOT.id))
         names = [namespace_id] if namespace_id else [NamespaceId(name) for name in await core.list(_PREFIX)]
-        values = {name: await core.get(_PREFIX + name) for name in names}
+        entries = {name: await self._stored(core, name) for name in names}
         if not namespace_id:
             for gone in set(self._by_id) - set(names):
                 self._forget(gone)
-        for name, value in values.items():
-            if value is None:
+        for name, entry in entries.items():
+            if entry is None:
                 self._forget(name)
             else:
-                self._keep(NAMESPACE.decode(value))
+                self._keep(entry)
+
+    @staticmethod
+    async def _stored(core: ReadView, name: NamespaceId) -> NamespaceEntry | None:
+        """Return a namespace as it is stored. Raises `BarrierFailure`, which says which record is damaged."""
+        try:
+            value = await core.get(_PREFIX + name)
+            return None if value is None else NAMESPACE.decode(value)
+        except NewerFormat:
+            raise
+        except BarrierFailure as failure:
+            raise BarrierFailure(f"namespace {name}: {failure}") from failure
 
     def _keep(self, entry: NamespaceEntry) -> None:
         self._barrier.own(entry.id, entry.owner)

@@ -41,8 +41,9 @@ class SafeMigration:
         """Put what lies outside the safe into it, of namespaces that were not looked at yet. Raises `Unavailable`."""
         await open_numbered(self._key_slots.signing, self._safe, self._log)
         for namespace in (ROOT, *(entry.as_namespace() for entry in list(self._namespaces))):
-            if namespace.id in self._done or self._namespaces.shut(namespace):
-                continue
+            closed = self._namespaces.shut(namespace) or not self._router.known(namespace)
+            if namespace.id in self._done or closed:
+                continue  # sealed, or its mount table is damaged: it is looked at once that can be read
             try:
                 count = await self._gather(namespace)
             except NamespaceSealed:

@@ -91,11 +91,12 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
                     raise BarrierFailure(str(failure)) from failure
 
         async def refresh_keyring(key: str | None) -> None:
-            del key
             await refresh_root()
             for ring in self.ground.barrier.rings():
                 if not await self.key_slots.sealing.follow(ring):
                     self.ground.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
+            if key is not None:  # else all tables are read anew
+                await self.router.read_damaged()
 
         async def drop_deleted(key: str | None) -> None:
             del key

@@ -111,7 +111,7 @@ class QuotaEngine(Engine):
     async def list_quotas(self, call: Call) -> QuotaNames:
         """List the names of the quotas."""
         quotas = await self._quotas.quotas(core_reader(self._barrier, ROOT))
-        names = [name for name, quota in quotas.items() if self._path(quota) is not None]
+        names = [name for name, quota in quotas.items() if not self._gone(quota)]
         if not names:
             raise NotFound
         return QuotaNames(names)
@@ -149,7 +149,7 @@ class QuotaEngine(Engine):
             inheritable=everywhere if params.inheritable is None else params.inheritable,
         )
         for name, other in (await self._quotas.quotas(call.core)).items():
-            if self._path(other) is None:
+            if self._gone(other):
                 await self._quotas.delete(call.core, name)
             elif other.subject == quota.subject and name != quota.name:
                 raise Malformed(f'quota rule with similar properties exists under the name "{quote(name)}"')
@@ -184,6 +184,7 @@ class QuotaEngine(Engine):
         if full == namespace.path:
             self._refuse_role(params.role, full, suffix="", auth=False)
             return namespace.id, "", ""
+        self._router.of(namespace)  # refuses for a damaged table, which says nothing of its mounts
         found = self._router.find(full)
         if found is None:
             raise Malformed(f'invalid mount path "{quote(full)}"')
@@ -207,6 +208,11 @@ class QuotaEngine(Engine):
                 "role-based quotas"
             )
         raise Malformed(f'Mount path "{quote(mount)}" does not support use with role-based quotas')
+
+    def _gone(self, quota: Quota) -> bool:
+        """Whether mount or namespace of a quota are gone: not for being sealed or damaged, when nobody knows."""
+        namespace = self._namespaces.live(quota.namespace)
+        return namespace is None or (self._router.known(namespace) and self._path(quota) is None)
 
     def _path(self, quota: Quota) -> str | None:
         """Return the present path of a quota; None when its mount or namespace is gone."""

@@ -21,4 +21,6 @@ class Mounts(msgspec.Struct, frozen=True, kw_only=True):
 def make_mounts(ground: Ground) -> Mounts:
     """Make them. The router knows no kind of mount before it is given the catalog."""
     namespaces = Namespaces(ground.barrier)
-    return Mounts(namespaces=namespaces, router=Router(ground.barrier, namespaces, Catalog({}, {})))
+    return Mounts(
+        namespaces=namespaces, router=Router(ground.barrier, namespaces, Catalog({}, {}), ground.log)
+    )
