@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, ValuesView
+from collections.abc import Awaitable, Callable, Mapping, Sequence, ValuesView
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
-from vault.storage.protocol import Storage, Tx
+from vault.storage.protocol import Change, Storage, Tx
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Follower:
     """Knows the epoch at which this process's facts are true, and brings them up to date.
 
     Each owner registers its kind of fact; a kind that nobody registered drops everything, so that a new
-    kind of invalidation can never be overlooked.
+    kind of invalidation can never be overlooked. One that falls on everybody's facts may say which of them need not be read anew.
     """
 
     def __init__(self, storage: Storage, *, most_epochs: int = _EPOCHS, pause: float = _PAUSE) -> None:
@@ -85,6 +85,7 @@ class Follower:
         self._storage = storage
         self._most_epochs = most_epochs
         self._owners: dict[str, Drop] = {}
+        self._wide: dict[str, Mapping[str, Drop]] = {}
         self._first: set[str] = set()
         self._marking: set[str] = set()
         self._knowing: set[str] = set()
@@ -119,6 +120,13 @@ class Follower:
             self._marking.add(kind)
         if knows:
             self._knowing.add(kind)
+
+    def own_widely(self, kind: str, narrowly: Mapping[str, Drop]) -> None:
+        """Say that of whatever became untrue by `kind`, owners drop everything, but those of the kinds that are named.
+
+        These are called with the key of the change, in their place. So whoever comes to keep facts later drops them all.
+        """
+        self._wide[kind] = narrowly
 
     def lasts(self, epoch: int) -> bool:
         """Whether what was true at an epoch of the facts still is, but for what only identities rest on that are `held`.
@@ -202,9 +210,13 @@ class Follower:
         falls = changes is None or any(change.kind not in self._marking for change in changes)
         if falls:
             self.era = object()
-        if changes is None or any(change.kind not in self._owners for change in changes):
+        if changes is None or any(
+            change.kind not in self._owners and change.kind not in self._wide for change in changes
+        ):
             for drop in self._owners.values():
                 await drop(None)
+        elif any(change.kind in self._wide for change in changes):
+            await self._drop_widely(changes)
         else:
             # A fact that changed early may have changed again since, and is read as it is now: under keys that are told of last.
             for change in sorted(changes, key=lambda change: change.kind not in self._first):
@@ -214,6 +226,19 @@ class Follower:
             if falls or len(self._epochs) > self._most_epochs:
                 self._epochs.clear()
             self._epochs.add(seen)
+
+    async def _drop_widely(self, changes: Sequence[Change]) -> None:
+        """Have all owners drop everything, but who is told what to drop for the changes that fall on everybody."""
+        wide = [change for change in changes if change.kind in self._wide]
+        for kind, drop in self._owners.items():
+            if not all(kind in self._wide[change.kind] for change in wide):
+                await drop(None)
+                continue
+            for change in changes:
+                if change.kind == kind:
+                    await drop(change.key)
+            for change in wide:
+                await self._wide[change.kind][kind](change.key)
 
     async def begin_anew(self) -> None:
         """Drop every fact while open: what they were read with is other, and no change in storage tells of it."""

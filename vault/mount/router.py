@@ -178,6 +178,12 @@ class Router:
         places = list(self._tables) if key is None else [NamespaceId(key)]
         await self._load([self._tables[place] for place in places if place in self._tables])
 
+    async def drop_below(self, key: str | None) -> None:
+        """Read the tables of a namespace and of all below it again: its keys came or went. All of them where it is gone."""
+        entry = None if key is None else self._namespaces.by_id(NamespaceId(key))
+        below = ROOT if entry is None else entry.as_namespace()
+        await self._load(list(self.within(below)))
+
     async def read_damaged(self) -> None:
         """Read again what was damaged: the keys changed, and it may be sound by those that there are now."""
         await self._load([table for table in self._tables.values() if table.damage is not None])

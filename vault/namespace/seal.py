@@ -38,7 +38,10 @@ from vault.values.ids import NamespaceId
 from vault.values.times import Millis
 
 KEYS_KIND: Final = "namespace-keys"
-"""Kind of the invalidation that says that a namespace was opened or sealed. Nobody owns it: everything is dropped."""
+"""Kind of the invalidation that says that a namespace was opened or sealed; the key is its id.
+
+Everything is dropped, but what lies in the root namespace alone, and mount tables of others.
+"""
 INVALID: Final = "invalid seal config: "
 NOT_SEALABLE: Final = "namespace is not sealable"
 _PURPOSE: Final = "coffre.namespace"

@@ -60,6 +60,32 @@ def test_the_owner_of_a_kind_drops_the_key_that_changed_and_nobody_else_does() -
     asyncio.run(scenario())
 
 
+def test_a_change_that_falls_on_everybody_may_say_what_need_not_be_read_anew() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower, owners = await _following(storage, "token", "mount", "quota")
+        below, nothing = Owner(), Owner()
+        follower.own_widely("keys", {"mount": below.drop, "quota": nothing.drop})
+        state, era = follower.state, follower.era
+        await _change(storage, ("mount", "a"), ("keys", "b"), ("token", "c"))
+        await follower.follow()
+        assert [owners[kind].dropped for kind in ("token", "mount", "quota")] == [[None], ["a"], []]
+        assert below.dropped == nothing.dropped == ["b"]
+        assert follower.state is not state and follower.era is not era
+        assert follower.epoch == storage.data.epoch
+        later = Owner()
+        follower.own("later", later.drop)
+        await _change(storage, ("keys", "b"))
+        await follower.follow()
+        assert later.dropped == [None]
+        await _change(storage, ("keys", "b"), ("unknown", "x"))
+        await follower.follow()
+        assert owners["mount"].dropped == ["a", None]
+        assert below.dropped == ["b", "b"]
+
+    asyncio.run(scenario())
+
+
 def test_the_era_goes_on_where_each_identity_that_a_change_falls_on_is_told_of_it() -> None:
     async def scenario() -> None:
         storage = MemoryStorage()

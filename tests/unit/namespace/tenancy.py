@@ -21,11 +21,13 @@ class Tenancy(Application):
 
     def __init__(self) -> None:
         self.fails_at: int | None = None
+        self.statements = 0
         self.memory = MemoryStorage(on_statement=self._statement)
         super().__init__(self.memory)
         self.shares: dict[str, Sequence[str]] = {}
 
     def _statement(self, name: str) -> None:
+        self.statements += 1
         if self.fails_at is not None:
             self.fails_at -= 1
             if self.fails_at < 0:

@@ -9,7 +9,7 @@ import pytest
 from tests.calls import call_for_account
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
-from tests.unit.namespace.tenancy import NS, ONE, SEALED, TWO, Tenancy
+from tests.unit.namespace.tenancy import NS, ONE, SEALED, TWO, Tenancy, said
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import core_prefix
@@ -287,3 +287,41 @@ def test_a_failure_at_any_statement_leaves_it_sealed_or_open_and_never_lost(
     assert tenancy.status_of("GET", "a/sys/mounts") == SEALED
     tenancy.open("a")
     assert "cubbyhole/" in tenancy.do("GET", "a/sys/mounts")["data"]
+
+
+def test_what_a_seal_costs_does_not_grow_with_the_other_namespaces(tenancy: Tenancy) -> None:
+    tenancy.furnished("s")
+    share = {"key": tenancy.shares["s"][0]}
+    _cost(tenancy, "seal", None)  # what is asked for once
+    _cost(tenancy, "unseal", share)
+    costs = list[tuple[int, int]]()
+    for number in range(20):
+        tenancy.do("POST", f"{NS}/t{number}", {})
+        if number in {0, 19}:
+            costs.append((_cost(tenancy, "seal", None), _cost(tenancy, "unseal", share)))
+    assert costs[0] == costs[1]
+    assert tenancy.do("GET", "s/kv/x")["data"] == {"of": "s"}
+
+
+def _cost(tenancy: Tenancy, what: str, body: object) -> int:
+    """Return how many statements it takes to seal or open `s`, and to read elsewhere then."""
+    before = tenancy.statements
+    tenancy.do("PUT", f"{NS}/s/{what}", body)
+    tenancy.do("GET", "secret/config")
+    return tenancy.statements - before
+
+
+def test_another_server_knows_the_mounts_below_a_namespace_that_it_opens(tenancy: Tenancy) -> None:
+    tenancy.furnished("a")
+    tenancy.do("POST", f"a/{NS}/kid", {})
+    tenancy.do("POST", "a/kid/sys/mounts/kv", {"type": "kv"})
+    tenancy.do("POST", "a/kid/kv/x", {"of": "kid"})
+    other = tenancy.another_server()
+    assert said(other.request("GET", "/v1/a/kid/kv/x", token="root")) == SEALED
+    for _ in range(2):
+        other.request("PUT", f"/v1/{NS}/a/unseal", {"key": tenancy.shares["a"][0]}, token="root")
+        assert other.request("GET", "/v1/a/kid/kv/x", token="root").json()["data"] == {"of": "kid"}
+        other.request("PUT", f"/v1/{NS}/a/seal", token="root")
+        assert said(other.request("GET", "/v1/a/kid/kv/x", token="root")) == SEALED
+        assert tenancy.do("GET", "a/kid/kv/x")["data"] == {"of": "kid"}
+    other.close()

@@ -16,6 +16,7 @@ from vault.background.nodes import Nodes
 from vault.barrier import formats
 from vault.barrier.barrier import KEYRING_KIND
 from vault.barrier.failure import BarrierFailure, BarrierSealed
+from vault.barrier.ring import Ring
 from vault.barrier.stored import NewerFormat
 from vault.cache.follow import Drop
 from vault.engines.system.operations.cors import CORS_KIND
@@ -26,6 +27,7 @@ from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.router import Router
 from vault.mount.table import MountTable, accessor
 from vault.namespace.entry import NAMESPACE_KIND
+from vault.namespace.seal import KEYS_KIND
 from vault.policy.store import POLICY_KIND, PolicyStore
 from vault.quota.model import QUOTA_KIND
 from vault.seal.failure import RootKeyReplaced, SealFailure
@@ -93,8 +95,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         async def refresh_keyring(key: str | None) -> None:
             await refresh_root()
             for ring in self.ground.barrier.rings():
-                if not await self.key_slots.sealing.follow(ring):
-                    self.ground.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
+                await self._follow_ring(ring)
             if key is not None:  # else all tables are read anew
                 await self.router.read_damaged()
 
@@ -118,6 +119,38 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         self.ground.follower.own(SEAL_KIND, drop_deleted)
         self.ground.follower.own(QUOTA_KIND, self.controls.quotas.drop)
         self.ground.follower.own(CORS_KIND, self.controls.origins.drop)
+        self._own_keys()
+
+    def _own_keys(self) -> None:
+        """Say what becomes untrue where a namespace is sealed or opened by itself.
+
+        Any tenant may do that to one of its own again and again, and nobody else is to pay: mount tables are each of one
+        namespace, and what the others here keep lies in the root namespace.
+        """
+
+        async def refresh_ring(key: str | None) -> None:
+            for ring in self.ground.barrier.rings():
+                if ring.namespace_id == key:
+                    await self._follow_ring(ring)
+
+        async def keep(key: str | None) -> None:
+            del key
+
+        self.ground.follower.own_widely(
+            KEYS_KIND,
+            {
+                KEYRING_KIND: refresh_ring,
+                NAMESPACE_KIND: self.router.drop_namespace,
+                MOUNT_KIND: self.router.drop_below,
+                QUOTA_KIND: keep,
+                CORS_KIND: keep,
+                AUDIT_KIND: keep,
+            },
+        )
+
+    async def _follow_ring(self, ring: Ring) -> None:
+        if not await self.key_slots.sealing.follow(ring):
+            self.ground.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
 
     def _refusing_newer(self, leave: Callable[[NewerFormat], None]) -> Drop:
         async def refuse_newer(key: str | None) -> None:
