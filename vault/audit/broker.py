@@ -53,7 +53,7 @@ class Broker:
     """All audit devices of this server.
 
     With at least one device, a record that no device takes refuses the request (SL-53); without any device
-    requests proceed, as in OpenBao. A device whose salt no slot can unwrap uses a temporary salt until one can: its
+    requests proceed, as in OpenBao. One that was enabled and cannot be opened here fails until it can. A device whose salt no slot can unwrap uses a temporary salt until one can: its
     hashes then differ from earlier ones, and nothing is recorded in clear. While sealed there are no keys to hash with:
     the devices that the configuration declares then take records without any value.
     """
@@ -330,7 +330,8 @@ class Broker:
         opened: dict[str, OpenDevice] = {}
         for path, config in configs.items():
             salt = await self._salts.readable(core, path)
-            device = self._devices.pop(path, None) or self._tried.pop(path, None) or self._open_device(config)
+            device = self._devices.pop(path, None) or self._tried.pop(path, None)
+            device = device or self._health.enabled(config, self._claims)
             opened[path] = assemble(config, device, salt)
             self._devices[path] = device
         self._record_on(opened)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -250,3 +251,47 @@ def open_device(config: DeviceConfig, claims: Sequence[Claim] = ()) -> FileDevic
     if config.kind != "file":
         raise DeviceFailure(f'unknown backend type: "{config.kind}"; this server has: file')
     return FileDevice(config, claims)
+
+
+class AbsentDevice:
+    """A device that could not be opened here: it takes nothing before it can, and is tried again by who writes to it."""
+
+    def __init__(self, open_it: Callable[[], AuditDevice], failure: DeviceFailure) -> None:
+        """`open_it` opens it, or raises `DeviceFailure`; `failure` is what it raised before."""
+        self._open = open_it
+        self._failure = str(failure)
+        self._tried = -math.inf
+        self._device: AuditDevice | None = None
+
+    @property
+    def prompt(self) -> bool:
+        """See `AuditDevice.prompt`: opening may take its time."""
+        return self._device is not None and self._device.prompt
+
+    def write(self, line: bytes, now: float) -> None:
+        """See `AuditDevice.write`. It is not tried twice in a second."""
+        if self._device is None:
+            if now - self._tried < _CHECK_EVERY:
+                raise DeviceFailure(self._failure)
+            self._tried = now
+        self._opened().write(line, now)
+
+    def reopen(self) -> None:
+        """See `AuditDevice.reopen`."""
+        if self._device is None:
+            self._opened()
+        else:
+            self._device.reopen()
+
+    def _opened(self) -> AuditDevice:
+        try:
+            self._device = self._device or self._open()
+        except DeviceFailure as failure:
+            self._failure = str(failure)
+            raise
+        return self._device
+
+    def close(self) -> None:
+        """See `AuditDevice.close`."""
+        if self._device is not None:
+            self._device.close()

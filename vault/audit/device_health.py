@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from vault.audit.device import DeviceFailure
+from vault.audit.device import AbsentDevice, DeviceConfig, DeviceFailure, open_device
 from vault.audit.open_device import Sink
-from vault.audit.writer import Outcome
+from vault.audit.target import Claim
+from vault.audit.writer import Outcome, Writer
 from vault.framework.clock import Clock
 from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
@@ -17,6 +18,7 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.log.writer import LogFailure
 
 _NOBODY: Final = "no audit device took the record"
+_ABSENT: Final = "an enabled device cannot be opened here: it is tried again, and the other devices record"
 _COMPLAIN_EVERY: Final = 1.0
 """Seconds between two log lines about devices that fail."""
 
@@ -41,6 +43,18 @@ class DeviceHealth:
         metrics.gauge("coffre.audit.blocked", lambda: float(self.blocked))
         self.failing: set[Sink] = set()
         """Devices that did not take their last record."""
+
+    def enabled(self, config: DeviceConfig, claims: Sequence[Claim]) -> Writer:
+        """Open a device that was enabled, maybe by another server. Where this one cannot, it fails until it takes a record."""
+        open_it = partial(open_device, config, claims)
+        try:
+            return Writer(config.path, open_it())
+        except DeviceFailure as failure:
+            device = Writer(config.path, AbsentDevice(open_it, failure))
+            self._log.failure("audit", _ABSENT, device=config.path, error=str(failure))
+            self.failing.add(device)
+            self._changed(config.path, True)
+            return device
 
     def write(self, device: Sink, line: bytes, now: float) -> Outcome | bool:
         """Return whether a device took a line, or the future that will tell."""

@@ -30,6 +30,7 @@ from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.refusals import taken
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 from vault.values.ids import ROOT_ID
@@ -427,3 +428,55 @@ def test_a_device_that_fails_is_told_again_whatever_the_wall_clock_is_set_to(
         assert stream.getvalue().count("did not take a record") == 2
 
     play(scenario)
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["beside another", "alone"])
+def test_an_enabled_device_that_cannot_be_opened_here_fails_until_it_can(
+    tmp_path: Path, *, declared: bool
+) -> None:
+    async def scenario() -> None:
+        others = [_config(tmp_path / "one.log", "one")] if declared else []
+        house, file = await _house(*others), tmp_path / "two.log"
+        made = await house("POST", "sys/audit/two", {"type": "file", "options": {"file_path": str(file)}})
+        assert made.status == 204
+        await house.follower.catch_up()
+        core, stream = house.barrier.reader(ROOT_ID, CORE), io.StringIO()
+        file.unlink()
+        file.mkdir()  # what another process finds in its place
+        other = Broker(others, house.salts, house.clock, Entropy(), Log(stream=stream))
+        await other.load(core)
+        assert (other.failing, other.hash("two", "x")) == (1, house.audit.hash("two", "x"))
+        assert (
+            "an enabled device cannot be opened here" in stream.getvalue()
+            and "it is a directory" in stream.getvalue()
+        )
+        for _ in range(2):
+            if declared:
+                await taken(other.request(_call()))
+            else:
+                with pytest.raises(Unavailable):
+                    await taken(other.request(_call()))
+            await other.load(core)  # as after any change
+        assert (other.failing, other.blocked) == (1, not declared)
+        with pytest.raises(DeviceFailure, match="it is a directory"):
+            await other.reopen()
+        file.rmdir()
+        house.clock.sleep(2)
+        await taken(other.request(_call()))
+        await other.reopen()  # behind the record
+        assert (other.failing, other.blocked) == (0, False)
+        assert [record["type"] for record in _records(file)] == ["request"]
+        other.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("kind", ["directory", "kind"])
+def test_a_declared_device_that_cannot_be_opened_stops_the_start(tmp_path: Path, kind: str) -> None:
+    config = DeviceConfig(
+        path="x/", kind="file" if kind == "directory" else "udp", options={"file_path": str(tmp_path)}
+    )
+    with pytest.raises(
+        DeviceFailure, match="it is a directory" if kind == "directory" else "unknown backend"
+    ):
+        Broker([config], House().salts, FakeClock(), Entropy(), Log(stream=io.StringIO()))
