@@ -124,8 +124,7 @@ class Broker:
 
     def require_devices(self, call: Call) -> None:
         """Raise `Busy` while a required device that the log is sent to does not have its newest records (LOG-030)."""
-        behind = "" if self.watch is None else self.watch.refusal
-        access = call.bound.route.access
+        access, behind = call.bound.route.access, "" if self.watch is None else self.watch.refusal
         if behind and not (access.despite_devices or access.unaudited):
             raise Busy(behind)
 
