@@ -18,7 +18,7 @@ from vault.server.process import storages
 from vault.server.snapshots.destinations import destination
 from vault.storage.copies import backup, restore, sqlite_ends
 from vault.storage.copies.archive import unpacked
-from vault.storage.copies.encryption import decrypted, is_encrypted, recipients_of
+from vault.storage.copies.encryption import FLAGS, GivenBy, decrypted, is_encrypted, recipients_of
 from vault.storage.copies.move import move
 from vault.storage.copies.snapshot import (
     Content,
@@ -79,9 +79,10 @@ def save(
     recipients_file: str,
     force: bool,
     progress: Progress,
+    given_by: GivenBy = FLAGS,
 ) -> dict[str, Any]:
-    """Make a backup; return what it holds, by name. Raises `StorageFailure`."""
-    file, keys = Path(destination), recipients_of(recipients, recipients_file)
+    """Make a backup; return what it holds, by name. Raises `StorageFailure`, which calls recipients as `given_by` does."""
+    file, keys = Path(destination), recipients_of(recipients, recipients_file, given_by)
     if source.is_shared:
         found = asyncio.run(_copy_shared(source, file, keys, force=force, progress=progress))
     else:

@@ -23,6 +23,7 @@ from vault.server.snapshots.destinations import Destination, destination
 from vault.server.snapshots.messages import LONGEST, MOST_REMOVED, Outcome, Task, shortened
 from vault.server.snapshots.names import name_of, own, surplus
 from vault.server.snapshots.process import PATIENCE
+from vault.storage.copies.encryption import STANZA
 from vault.storage.copies.snapshot import files_told
 from vault.storage.protocol import StorageFailure
 
@@ -50,6 +51,7 @@ def make(task: Task) -> Outcome:
                 str(file),
                 recipients=settings.recipients,
                 recipients_file=settings.recipients_file,
+                given_by=STANZA,
                 force=False,
                 progress=lambda _what, _hundredths: None,
             )

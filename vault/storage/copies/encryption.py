@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 import pyrage
@@ -38,21 +38,33 @@ def is_encrypted(file: Path) -> bool:
         return content.read(len(_HEAD)) == _HEAD
 
 
-def recipients_of(texts: Sequence[str], file: str) -> Sequence[object]:
+class GivenBy(NamedTuple):
+    """How it is called by what recipients are given; a failure names it."""
+
+    single: str
+    file: str
+
+
+FLAGS: Final = GivenBy("-recipient", "-recipients-file")
+STANZA: Final = GivenBy("recipients", "recipients_file")
+"""Keys of a `snapshot` in the configuration."""
+
+
+def recipients_of(texts: Sequence[str], file: str, given_by: GivenBy = FLAGS) -> Sequence[object]:
     """Return those that are given, and those in a file, one on each line. Raises `StorageFailure`."""
-    return [recipient(where, text) for where, text in named_recipients(texts, file)]
+    return [recipient(where, text) for where, text in named_recipients(texts, file, given_by)]
 
 
-def named_recipients(texts: Sequence[str], file: str) -> Sequence[tuple[str, str]]:
+def named_recipients(texts: Sequence[str], file: str, given_by: GivenBy = FLAGS) -> Sequence[tuple[str, str]]:
     """Return the same as text, each with where it was given. Raises `StorageFailure`."""
-    named = [(f"-recipient number {number}", text) for number, text in enumerate(texts, 1)]
+    named = [(f"{given_by.single} number {number}", text) for number, text in enumerate(texts, 1)]
     if file:
-        lines = enumerate(_lines(Path(file), "-recipients-file"), 1)
-        named += [(f"-recipients-file, line {number}", line) for number, line in lines if line]
+        lines = enumerate(_lines(Path(file), given_by.file), 1)
+        named += [(f"{given_by.file}, line {number}", line) for number, line in lines if line]
     if len(named) > _MOST_KEYS:
         raise StorageFailure(f"there are {len(named)} recipients; give {_MOST_KEYS} at most")
     if file and not named:
-        raise StorageFailure("-recipients-file: no recipient is in it; put one on each line")
+        raise StorageFailure(f"{given_by.file}: no recipient is in it; put one on each line")
     return named
 
 
@@ -85,18 +97,18 @@ def identities_in(file: str) -> Sequence[object]:
     return found
 
 
-def _lines(file: Path, flag: str) -> Sequence[str]:
+def _lines(file: Path, given_by: str) -> Sequence[str]:
     """Return the lines of a short file without comments."""
     try:
         with file.open("rb") as content:
             text = content.read(_LONGEST + 1)
         if len(text) > _LONGEST:
-            raise StorageFailure(f"{flag}: {file} has more than {_LONGEST} bytes")
+            raise StorageFailure(f"{given_by}: {file} has more than {_LONGEST} bytes")
         lines = text.decode("utf-8").splitlines()
     except OSError as error:
-        raise StorageFailure(f"{flag}: {file}: {error.strerror}") from error
+        raise StorageFailure(f"{given_by}: {file}: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise StorageFailure(f"{flag}: {file} is no text") from None
+        raise StorageFailure(f"{given_by}: {file} is no text") from None
     return ["" if line.startswith("#") else line.strip() for line in lines]
 
 

@@ -4,8 +4,15 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from vault.server.config.settings import StorageSettings
+from vault.server.config.snapshots.settings import SnapshotSettings
+from vault.server.offline.scheduled import make
+from vault.server.snapshots.messages import Task
+from vault.values.times import Millis
 
 _TAKES = """
 import resource, sys
@@ -19,6 +26,15 @@ try:
 except MemoryError:
     print(resource.getrlimit(resource.RLIMIT_AS)[0])
 """
+
+
+def test_a_failure_names_the_key_of_the_configuration_that_a_file_was_given_by(tmp_path: Path) -> None:
+    schedule = SnapshotSettings(
+        kind="directory", name="nightly", path=str(tmp_path), recipients_file=str(tmp_path / "none")
+    )
+    storage = StorageSettings(kind="sqlite", path=str(tmp_path / "x.db"))
+    outcome = make(Task(snapshot=schedule, storage=storage, begun=Millis(0)))
+    assert outcome.failure == f"recipients_file: {tmp_path}/none: No such file or directory"
 
 
 @pytest.mark.parametrize(("hard", "limit"), [(0, 1 << 30), (1 << 29, 1 << 29)])
