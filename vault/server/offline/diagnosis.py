@@ -10,7 +10,7 @@ import resource
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -121,6 +121,10 @@ def look(
     else:
         yield from _seals(config)
     yield from _audit(config, room)
+    yield from _told("Log", preflight.log_folder(config))
+    yield from _told("Server files", preflight.own_files(config))
+    yield from _told("Snapshots", preflight.snapshots(config))
+    yield from _told("Telemetry", preflight.collector(config))
     for listener in config.listeners:
         yield from _skippable("listener", "Listener", skip, _listener(listener, clock))
 
@@ -129,7 +133,7 @@ def _skippable(what: str, name: str, skip: Sequence[str], found: Sequence[Findin
     return [Finding(name, "skip")] if what in skip else found
 
 
-def _told(name: str, problems: Iterator[str]) -> list[Finding]:
+def _told(name: str, problems: Iterable[str]) -> list[Finding]:
     return [Finding(name, "fail", text) for text in problems] or [Finding(name, "ok")]
 
 
@@ -189,7 +193,8 @@ def _room(name: str, folder: Path, room: Room) -> Finding:
 
 def _listener(listener: Listener, clock: Clock) -> list[Finding]:
     name = f"Listener {listener.address}"
-    found = _told(name, preflight.certificates(listener, clock))
+    problems = (*preflight.certificates(listener, clock), *preflight.socket_file(listener))
+    found = _told(name, problems)
     if listener.kind == "tcp" and listener.tls_disable:
         found = [Finding(name, "warn", "tls_disable is set: everybody on the way can read")]
     elif listener.kind == "tcp" and found[0].status == "ok":

@@ -8,28 +8,48 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from vault.framework.clock import Clock, Entropy
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
 from vault.server.http import tls
+from vault.server.otlp import feed
 from vault.server.process import resources
 from vault.server.seals.slots import make_slots
+from vault.storage.copies.encryption import STANZA, recipients_of
+from vault.storage.protocol import StorageFailure
+
+_TLS_FILES: Final = ("tls_ca_file", "tls_cert_file", "tls_key_file")
+_ANY: Final = "any"
+"""A file of a folder in which several will be."""
+_CREDENTIALS: Final = Path("/run/credentials")
+_NO_DISKS: Final = ("/proc", "/sys")
 
 
 def problems(config: Config, clock: Clock) -> list[str]:
-    """Return why a start with `config` would fail: certificates, static keys, and the directories of what it writes."""
-    found = [text for listener in config.listeners for text in certificates(listener, clock)]
-    return [*found, *keys(config), *storage(config), *audit(config), *own_files(config)]
+    """Return why a start with `config` would fail, or a backup or delivery later: files, and directories of what is written."""
+    found = [
+        text
+        for listener in config.listeners
+        for text in (*certificates(listener, clock), *socket_file(listener))
+    ]
+    written = (*storage(config), *audit(config), *log_folder(config), *own_files(config))
+    return [*found, *keys(config), *written, *snapshots(config), *collector(config)]
 
 
 def storage(config: Config) -> Iterator[str]:
-    """Tell why the database could not be opened or made."""
-    if config.storage.is_file:
-        file = Path(config.storage.path)
+    """Tell why the database could not be opened or made, or asked."""
+    settings = config.storage
+    if settings.is_file:
+        file = Path(settings.path)
         yield from _file(f"path of storage {file}", file)
+    yield from _named_files("storage", settings, "password_file", *_TLS_FILES)
 
 
 def audit(config: Config) -> Iterator[str]:
@@ -38,6 +58,41 @@ def audit(config: Config) -> Iterator[str]:
         if device.file:
             file = Path(device.file)
             yield from _file(f'audit device "{device.path}": {file}', file, folders_made=True)
+
+
+def log_folder(config: Config) -> Iterator[str]:
+    """Tell why the log could not be kept, and which files of its devices and witnesses cannot be read."""
+    settings = config.log
+    if settings.path:
+        folder = Path(settings.path)
+        yield from _file(f"log path {folder}", folder / _ANY, folders_made=True)
+    for device in settings.devices:
+        yield from _named_files(f'log device "{device.name}"', device, "token_file", *_TLS_FILES)
+    for witness in settings.witnesses:
+        yield from _named_files(f'witness "{witness.name}"', witness, "tls_ca_file")
+
+
+def snapshots(config: Config) -> Iterator[str]:
+    """Tell why a scheduled backup could not be made, or encrypted, or sent."""
+    for schedule in config.snapshots:
+        what = f'snapshot "{schedule.name}"'
+        yield from _file(f"{what}: path {schedule.path}", Path(schedule.path) / _ANY)
+        yield from _named_files(what, schedule, "credentials_file", "tls_ca_file")
+        try:
+            recipients_of(schedule.recipients, schedule.recipients_file, STANZA)
+        except StorageFailure as failure:
+            yield f"{what}: {failure}"
+
+
+def collector(config: Config) -> Iterator[str]:
+    """Tell which file of the collector cannot be used."""
+    settings = config.telemetry.otlp
+    if settings.headers_file and _comes_with_the_unit(Path(settings.headers_file)):
+        return
+    try:
+        feed.tried(settings)
+    except StartFailure as failure:
+        yield str(failure)
 
 
 def own_files(config: Config) -> Iterator[str]:
@@ -61,12 +116,46 @@ def certificates(listener: Listener, clock: Clock) -> Iterator[str]:
         yield str(failure)
 
 
+def socket_file(listener: Listener) -> Iterator[str]:
+    """Tell why the socket of a `unix` listener could not be made."""
+    if listener.kind != "unix":
+        return
+    file = Path(listener.address)
+    if file.is_file():
+        yield f"listener address {file}: is a file, not a socket; choose another path"
+    yield from _file(f"listener address {file}", file.parent / _ANY)
+
+
 def keys(config: Config) -> Iterator[str]:
     """Tell which static key cannot be read. Devices are not asked: a start does not depend on them."""
     try:
         make_slots(config, Entropy())
     except StartFailure as failure:
         yield str(failure)
+
+
+def _named_files(what: str, settings: msgspec.Struct, *names: str) -> Iterator[str]:
+    """Tell which of the files cannot be read that these fields of `settings` name."""
+    for name in names:
+        if (file := getattr(settings, name)) and not _comes_with_the_unit(Path(file)):
+            yield from _unreadable(f"{what}: {name} {file}", Path(file))
+
+
+def _comes_with_the_unit(file: Path) -> bool:
+    """Whether a file is a credential of a unit that does not run: systemd shows it once the unit starts."""
+    return _CREDENTIALS in file.parents and not file.parent.exists()
+
+
+def _unreadable(what: str, file: Path) -> Iterator[str]:
+    try:
+        found = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody writes to is not waited for
+    except OSError as error:
+        yield f"{what}: cannot be read: {error.strerror}; check path, owner and mode"
+        return
+    directory = stat.S_ISDIR(os.fstat(found).st_mode)
+    os.close(found)
+    if directory:
+        yield f"{what}: is a directory; name a file"
 
 
 def _file(what: str, file: Path, *, folders_made: bool = False) -> Iterator[str]:
@@ -84,6 +173,8 @@ def _hindrance(what: str, file: Path, folder: Path) -> Iterator[str]:
         yield f"{what}: {folder} is not a directory; check the path"
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield f"{what}: the directory {folder} is not writable; give it to the server's user"
+    elif folder.stat().st_dev in {os.stat(place).st_dev for place in _NO_DISKS if os.path.ismount(place)}:
+        yield f"{what}: {folder} is on no disk; choose another path"
     elif file.exists() and not (file.is_file() and os.access(file, os.W_OK)):
         yield f"{what}: is not a file that can be written; check its kind, owner and mode"
 

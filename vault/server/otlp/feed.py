@@ -20,6 +20,7 @@ from vault.framework.telemetry.log_tail import LogTail
 from vault.framework.telemetry.metrics import Metrics, WholeMetrics
 from vault.framework.telemetry.trace import Sampler, Trace
 from vault.server.config.settings import Config
+from vault.server.config.telemetry.collector import Collector
 from vault.server.failure import StartFailure
 from vault.server.otlp.outbox import Outbox, Queue
 from vault.server.otlp.readings import MetricsReading, reading
@@ -143,10 +144,15 @@ def _exporter(config: Config, clock: Clock, entropy: Entropy) -> Exporter:
     facts = {"service.version": __version__, "host.name": socket.gethostname()}
     if config.cluster_name:
         facts["service.namespace"] = config.cluster_name
+    return Exporter(settings, tried(settings), facts, entropy.bytes, clock)
+
+
+def tried(settings: Collector) -> Mapping[str, str]:
+    """Return the headers of each request, once every file that is named was read. Raises `StartFailure`."""
     for name in (settings.tls_ca_file, settings.tls_cert_file, settings.tls_key_file):
         if name:
             _read(name)
-    return Exporter(settings, headers_of(settings.headers_file), facts, entropy.bytes, clock)
+    return headers_of(settings.headers_file)
 
 
 def headers_of(file: str) -> Mapping[str, str]:

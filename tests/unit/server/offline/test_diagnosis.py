@@ -114,6 +114,15 @@ def test_what_a_start_would_fail_on_fails(tmp_path: Path, capsys: pytest.Capture
     code, lines = diagnosed(tmp_path, capsys, STORAGE.replace("x.db", "none/x.db") + listener(tmp_path))
     assert code == 1
     assert any("does not exist; make it" in line for line in lines)
+    more = (
+        'log { path = "HERE/server.hcl" }\npid_file = "HERE/none/pid"\n'
+        'snapshot "directory" "nightly" { path = "HERE/none" }\n'
+        'telemetry { otlp { endpoint = "https://otel.example.eu"\nheaders_file = "HERE/none" } }\n'
+    )
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + more)
+    assert code == 1
+    failed = {line.split(":")[0] for line in lines if line.startswith("[ failure ]")}
+    assert failed == {f"[ failure ] {name}" for name in ("Log", "Server files", "Snapshots", "Telemetry")}
     code, lines = diagnosed(tmp_path, capsys, "nonsense = 1\n")
     assert (code, lines[-1].startswith("[ failure ] Configuration")) == (1, True)
     code, lines = diagnosed(
