@@ -92,7 +92,7 @@ def test_a_log_is_witnessed_and_verified_by_what_witnesses_saw(tmp_path: Path) -
         assert one.told("a witness does not cosign the log's checkpoints") == 2
         log = [
             f"-log={found['keys'][found['log']]}",
-            f"-log={Verifier.parse(found['key']).under(ORIGIN).vkey}",
+            f"-log={found['server_key']}",
         ]
         processes = [
             stack.enter_context(

@@ -78,6 +78,11 @@ class Checkpoints:
             return ""
         return self._signer.verifier.under(f"{self._names}/{log}").vkey
 
+    @property
+    def server_key(self) -> str:
+        """The same key under the name of the server, which has every log of it verified; empty while sealed."""
+        return "" if self._signer is None else self._signer.verifier.under(self._names).vkey
+
     def hsm_state(self, log: str) -> HsmState | None:
         """Return how the key in the HSM is, under the name of a log; None where there is none."""
         return None if self._hsm is None else self._hsm.state(f"{self._names}/{log}")

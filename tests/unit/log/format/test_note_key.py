@@ -2,6 +2,7 @@
 """Keys of notes: their ids, how people hand them on, and what they verify."""
 
 import binascii
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, derive_priva
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.house.tree import ROOT
 from tests.unit.log.format.signing import ed25519, p256, witness
 from tests.unit.log.format.trees import VECTORS
 from vault.log.format.note import Signer
@@ -122,3 +124,14 @@ def test_a_cosignature_is_of_a_text_and_a_time() -> None:
     for wrong in (earlier, signature[:7], too_late, b""):
         with pytest.raises(BadSignature, match="invalid signature"):
             verifier.verify(b"text\n", wrong)
+
+
+def test_each_verifier_key_that_a_document_shows_is_one() -> None:
+    """People copy it to try a command."""
+    shown = [
+        found[0]
+        for page in ROOT.glob("docs/**/*.md")
+        for found in re.finditer(r"[\w./-]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{20,}=*", page.read_text())
+    ]
+    assert len(shown) >= 5
+    assert [vkey for vkey in shown if Verifier.parse(vkey).vkey != vkey] == []

@@ -41,6 +41,8 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
     signed: int
     key: str
     keys: Mapping[str, str]
+    server_key: str
+    """The key of all logs of this server, under the name of the server: what a witness is given."""
     logs: Sequence[LogStatus]
     devices: Sequence[DeviceStatus]
     """Whom the log is sent to."""
@@ -74,6 +76,7 @@ class LogStatusEngine(Engine):
             signed=common.checkpoints.signed,
             key=common.checkpoints.key,
             keys={log.log: common.checkpoints.key_of(log.log) for log in found.logs},
+            server_key=common.checkpoints.server_key,
             logs=found.logs,
             devices=() if common.devices is None else common.devices.devices,
             retention=self._purger.retention.told() if self._purger is not None else {},
