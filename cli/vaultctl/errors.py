@@ -34,6 +34,11 @@ class UsageError(CommandError):
     """Wrong flags or arguments: exit code 1."""
 
 
+def install(extra: str) -> str:
+    """What brings the packages of an extra. Never from an index: whoever has the name there could be anybody."""
+    return f"in a checkout, pip install '.[{extra}]'; from wheels, pip install --no-index --find-links DIR 'coffre[{extra}]'"
+
+
 class ExtraErrors:
     """Has a block that needs the packages of an extra end with the command's errors: for one that is not installed, and what `turned` knows."""
 
@@ -48,9 +53,7 @@ class ExtraErrors:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Replace the error on its way out."""
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in self.needed:
-            raise CommandError(
-                f"this command needs module {error.name}: in a checkout, pip install '.[{self.extra}]'"
-            ) from None
+            raise CommandError(f"this command needs module {error.name}: {install(self.extra)}") from None
         turned = None if error is None else self.turned(error)
         if turned is not None:
             raise turned from None

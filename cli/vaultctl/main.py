@@ -161,7 +161,7 @@ def _run_command(
 
     form = wanted_format(rest, environment_value(environ, "FORMAT"))
     if form not in _FORMATS and form not in command.formats:
-        *others, last = ("table", "json", "yaml", *command.formats)
+        *others, last = command.forms
         raise UsageError(f"Invalid output format: use {', '.join(others)} or {last}")
     if form == "raw" and form not in command.formats:
         raise UsageError("This command does not support the -format=raw option.")
@@ -240,8 +240,11 @@ def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: T
         stderr.write("\nFlags stand behind the command: `vaultctl kv get -format=json secret/x`.\n")
         return EXIT_LOCAL
     if unknown:
-        from vaultctl.tree.help import meant
+        from vaultctl.tree.help import absent, meant
 
+        if told := absent(words):
+            stderr.write(f"\n{told}\n")
+            return EXIT_LOCAL if path else EXIT_UNKNOWN
         kind, guess = ("flag" if unknown[0].startswith("-") else "command"), meant(path, unknown)
         stderr.write(f"\nUnknown {kind}" + (f"; did you mean `vaultctl {guess}`?" if guess else ".") + "\n")
     return EXIT_LOCAL if path else EXIT_UNKNOWN

@@ -87,6 +87,19 @@ def test_an_interrupt_while_it_waits_ends_it_without_a_traceback(tmp_path: Path,
     assert (process.returncode, shown) == (130, (b"", b""))
 
 
+def test_a_command_of_bao_that_is_not_here_is_told_of_with_what_there_is_in_its_place() -> None:
+    stdout, stderr, code = _shown("agent", "-config=agent.hcl")
+    assert (stdout, code) == ("", 127)
+    assert stderr.endswith(
+        "\n\n`agent` of `bao` is not here: OpenBao's own works with this server, as `bao agent`.\n"
+    )
+    stdout, stderr, code = _shown("operator", "raft", "list-peers")
+    assert (stdout, code) == ("", 1)
+    assert stderr.endswith(
+        "\n\n`operator raft list-peers` of `bao` is not here: here it is `vaultctl operator members`.\n"
+    )
+
+
 @pytest.mark.parametrize("word", ["-v", "-version", "--version", "version"])
 def test_the_version_is_one_line(word: str) -> None:
     assert _shown(word) == (f"vaultctl v{__version__}\n", "", 0)
@@ -102,7 +115,10 @@ def test_without_the_server_package_the_command_says_so(
     monkeypatch: pytest.MonkeyPatch, becoming: None
 ) -> None:
     monkeypatch.setitem(sys.modules, "vault.server.__main__", None)
-    told = "the server is not installed here: module vault.server.__main__ is missing\n"
+    told = (
+        "the server is not installed here, module vault.server.__main__ is missing: in a checkout, pip install '.[server]'; "
+        "from wheels, pip install --no-index --find-links DIR 'coffre[server]'\n"
+    )
     assert _shown("server", "-dev") == ("", told, 1)
 
 

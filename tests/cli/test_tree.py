@@ -1,25 +1,16 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Every command and flag of `bao` is here, or is named with a reason to leave it out."""
 
+import re
 from collections.abc import Iterator
 
 from tests.cli.tree_of_bao import RECORDED, recorded, version
+from tests.house.tree import ROOT
 from vault.server.config.flags import USAGE
 from vaultctl.tree.command import flags_of
+from vaultctl.tree.help import ABSENT, absent
 from vaultctl.tree.lookup import all_commands
 
-_NOT_HERE = {
-    "agent": "OpenBao's own agent works with this server: tests/integration/test_bao_agent.py",
-    "agent generate-config": "belongs to the agent",
-    "proxy": "OpenBao's own proxy works with this server: tests/integration/test_bao_proxy.py",
-    "operator raft": "there is no cluster of its own: several nodes will share a database",
-    "plugin reload-status": "asks for what answers 404 on every OpenBao",
-    "debug": "collects the profiles of a Go process; the rest of it are single requests, such as `read sys/host-info`",
-    "pki": "asks the PKI engine, which this release does not have",
-    "plugin init": "downloads programs; nothing that is stored or sent is run here (SL-95)",
-    "plugin prune": "removes downloaded programs; there are none",
-}
-"""Commands, or whole groups, that are left out."""
 _FLAGS_NOT_HERE = {
     ("plugin register", "oci"): "programs from images; the server refuses to register any program",
     (
@@ -55,10 +46,27 @@ def test_every_command_of_bao_is_here_or_has_a_reason_not_to_be() -> None:
 
 def test_nothing_is_said_to_be_left_out_that_is_here_or_unknown_there() -> None:
     ours = _ours()
-    assert [name for name in _NOT_HERE if any(_within(one, name) for one in ours)] == []
-    assert [name for name in _NOT_HERE if not any(_within(one, name) for one in recorded())] == []
+    assert [name for name in ABSENT if any(_within(one, name) for one in ours)] == []
+    assert [name for name in ABSENT if not any(_within(one, name) for one in recorded())] == []
     assert [pair for pair in _FLAGS_NOT_HERE if pair[1] in ours[pair[0]]] == []
     assert [pair for pair in _FLAGS_NOT_HERE if pair[1] not in recorded()[pair[0]]] == []
+
+
+def test_who_types_such_a_command_is_told_what_there_is_in_its_place() -> None:
+    assert absent(["operator", "raft", "snapshot", "save", "x.snap"]) == (
+        "`operator raft snapshot save` of `bao` is not here: here it is `vaultctl operator snapshot save`, "
+        "on the server's machine."
+    )
+    assert absent(["operator", "raft", "join"]).startswith(
+        "`operator raft` of `bao` is not here: servers share"
+    )
+    assert [absent(words) for words in ([], ["kv"], ["operator"], ["plugin", "list"])] == [""] * 4
+
+
+def test_the_document_for_those_who_move_lists_them_all() -> None:
+    text = (ROOT / "docs" / "moving.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.+)` \| (.+) \|$", text.split("\n## Commands of `bao`")[1], re.MULTILINE)
+    assert dict(rows) == ABSENT
 
 
 def test_every_flag_of_bao_is_here_or_has_a_reason_not_to_be() -> None:
@@ -93,7 +101,7 @@ def _ours() -> dict[str, dict[str, str]]:
 
 
 def _reason(name: str) -> str:
-    return next((why for left_out, why in _NOT_HERE.items() if _within(name, left_out)), "")
+    return next((why for left_out, why in ABSENT.items() if _within(name, left_out)), "")
 
 
 def _within(name: str, group: str) -> bool:

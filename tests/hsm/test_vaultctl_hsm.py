@@ -142,7 +142,10 @@ def test_without_the_binding_alone_it_says_what_to_install_before_it_asks_for_th
         [sys.executable, "-c", program], env=shell.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == "this command needs module pkcs11: in a checkout, pip install '.[hsm]'\n"
+    assert done.stderr == (
+        "this command needs module pkcs11: in a checkout, pip install '.[hsm]'; "
+        "from wheels, pip install --no-index --find-links DIR 'coffre[hsm]'\n"
+    )
 
 
 class _Liar:

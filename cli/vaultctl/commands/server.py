@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import CommandError
+from vaultctl.errors import CommandError, install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,4 +52,6 @@ def module_of_server(name: str) -> Any:  # noqa: ANN401 - of a package that may 
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as err:
-        raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
+        raise CommandError(
+            f"the server is not installed here, module {err.name} is missing: {install('server')}"
+        ) from None

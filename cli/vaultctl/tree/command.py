@@ -14,7 +14,7 @@ class Command:
     """One command: its words, argument line and count (least, most, how messages say it), and its function.
 
     `function` is `module:name` below vaultctl.commands. `output` is "", "format" or "field" (both flags).
-    `formats` are those that it has beside table, json and yaml. With `program`, what stands behind `--` is one to start.
+    `formats` are those that it has beside table, json and yaml; with `streams` it has no yaml, as it prints one record after the other. With `program`, what stands behind `--` is one to start.
     With `ends_flags`, what stands behind the first argument is all arguments.
     """
 
@@ -30,6 +30,7 @@ class Command:
         "passes_through",
         "program",
         "remote",
+        "streams",
         "summary",
         "usage",
     )
@@ -47,6 +48,7 @@ class Command:
         details: str = "",
         remote: bool = True,
         formats: Sequence[str] = (),
+        streams: bool = False,
         passes_through: bool = False,
         program: bool = False,
         ends_flags: bool = False,
@@ -61,9 +63,15 @@ class Command:
         self.details = details
         self.remote = remote
         self.formats = formats
+        self.streams = streams
         self.passes_through = passes_through
         self.program = program
         self.ends_flags = ends_flags
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The formats that its help names."""
+        return (*(form for form in FORMAT.words if form != "yaml" or not self.streams), *self.formats)
 
 
 HTTP_FLAGS = (
@@ -114,8 +122,6 @@ FIELD = Flag("field", "text", "Print only this field, without a newline; wins ov
 
 def flags_of(command: Command) -> list[Flag]:
     """The command's flags: its own, the output flags and the connection flags."""
-    form = FORMAT
-    if command.formats:
-        form = Flag("format", "text", FORMAT.help, env=FORMAT.env, words=(*FORMAT.words, *command.formats))
+    form = Flag("format", "text", FORMAT.help, env=FORMAT.env, words=command.forms)
     output = {"": (), "format": (form,), "field": (FIELD, form)}[command.output]
     return [*command.flags, *output, *(HTTP_FLAGS if command.remote else ())]

@@ -9,12 +9,27 @@ from vaultctl.tree.lookup import GROUPS, all_commands, find_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from vaultctl.flags import Flag
 
 _WIDTH = 78
 _OUTPUT = (FIELD.name, FORMAT.name)
+ABSENT: Mapping[str, str] = {
+    "agent": "OpenBao's own works with this server, as `bao agent`",
+    "proxy": "OpenBao's own works with this server, as `bao proxy`",
+    "debug": "it collects profiles of a Go process; the rest are single requests, as `vaultctl read sys/host-info`",
+    "operator raft snapshot save": "here it is `vaultctl operator snapshot save`, on the server's machine",
+    "operator raft snapshot restore": "here it is `vaultctl operator snapshot restore`, while no server runs",
+    "operator raft list-peers": "here it is `vaultctl operator members`",
+    "operator raft": "servers share a database and form no cluster of their own; `vaultctl operator members` lists them",
+    "pki": "there is no PKI engine yet",
+    "plugin init": "it downloads programs, and nothing that is stored or sent is run here",
+    "plugin prune": "it removes downloaded programs, and there are none",
+    "plugin reload-status": "it asks for what answers 404 on every OpenBao",
+}
+"""Commands of `bao` that are not here, with what there is in their place, or why there is nothing. By their words, or those
+of a group; of two that fit, the longer one counts. docs/moving.md lists them."""
 
 
 def command_help(command: Command) -> str:
@@ -72,6 +87,15 @@ def meant(path: Sequence[str], unknown: Sequence[str]) -> str:
         command, _ = find_command([*path, *unknown[1:]])
         return f"{command.name} -h" if command else f"{prefix}-h"
     return _nearest(prefix, unknown[0])
+
+
+def absent(words: Sequence[str]) -> str:
+    """Return what is said to somebody who typed the words of such a command; empty for any others."""
+    for count in range(len(words), 0, -1):
+        name = " ".join(words[:count])
+        if name in ABSENT:
+            return f"`{name}` of `bao` is not here: {ABSENT[name]}."
+    return ""
 
 
 def _nearest(prefix: str, word: str) -> str:
