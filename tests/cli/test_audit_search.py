@@ -168,7 +168,7 @@ def test_no_record_fits(tmp_path: Path) -> None:
         (["show", "a-b-c:-1"], "a record is named LOG:SEQ"),
         (["show", "../x-0-1:1"], "a record is named LOG:SEQ"),
         (["segments", "a/b"], "LOG is the name of a log"),
-        (["tail", "-format=yaml"], "use table or ndjson"),
+        (["tail", "-format=yaml"], "use table, json or ndjson"),
         (["tail", "-n=-1"], "invalid value for flag -n"),
         (["export", "-format=yaml"], "use native, otlp, ocsf or ecs"),
         (["prove", f"{LOG}:1"], "-o is needed"),

@@ -193,7 +193,11 @@ COMMANDS = (
         ),
     ),
     Command(
-        "operator step-down", "operator.seal:step_down", "[options]", _NONE, "Have a node give up leading"
+        "operator step-down",
+        "operator.seal:step_down",
+        "[options]",
+        _NONE,
+        "Have a server stand aside for ten seconds, if another one serves",
     ),
     Command(
         "operator members",

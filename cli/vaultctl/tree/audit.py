@@ -71,6 +71,7 @@ _LOG = (
         "Show the last records, and each new one, of all logs",
         output="format",
         formats=("ndjson",),
+        streams=True,
         details="Ends with Ctrl-C. What is missing by number, or is not the record that the next one names, is told on "
         "standard error, and makes the exit code 2. The table leaves out what this command itself leaves in the log.",
         flags=(*_FILTERS, Flag("n", "int", "So many of the last records first; default 10."), _NAMES),
@@ -136,6 +137,7 @@ _LOG = (
         "Print records, as they are or in the forms of other systems",
         output="format",
         formats=("native", "otlp", "ocsf", "ecs"),
+        streams=True,
         details="Records of each log in order, up to those that there are now; one JSON document a line. What is missing is "
         "told, and makes the exit code 2. So is, with -state, a log that has other records than were exported, as after a power cut: "
         "what follows the last one that a checkpoint covered is exported again. The forms of others, and -folder, need the extra audit.",

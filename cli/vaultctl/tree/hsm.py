@@ -19,7 +19,12 @@ _TOKEN = (
     Flag(
         "slot", "text", "PKCS#11 slot, decimal or 0x…; the last resort, for numbers change.", env="HSM_SLOT"
     ),
-    Flag("pin", "text", "Where the PIN is: file:///PATH or credential://NAME. It is asked for without this."),
+    Flag(
+        "pin",
+        "text",
+        "Where the PIN is: file:///PATH or credential://NAME. It is asked for where nothing names it.",
+        env="HSM_PIN",
+    ),
     Flag("timeout", "duration", "How long one operation may take; default 10s."),
     Flag("force-pin-final-try", "bool", "Log in although one more wrong PIN locks the token."),
     Flag("non-interactive", "bool", "Never ask anything on the terminal."),

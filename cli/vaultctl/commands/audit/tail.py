@@ -46,7 +46,7 @@ _LATER = (429, 500, 502, 503, 504)
 def tail(invocation: Invocation) -> int:
     """Show the last records, and then each as it comes, until interrupted; exit code 2 if any is missing."""
     if invocation.form not in ("table", "ndjson", "json"):
-        raise UsageError("Invalid output format: use table or ndjson")
+        raise UsageError("Invalid output format: use table, json or ndjson")
     shown = _Screen(invocation)
     followed_logs = _Tail(invocation, shown)
     try:

@@ -148,7 +148,7 @@ def _print_keys(invocation: Invocation, answer: Mapping[str, object], body: Mapp
 
 
 def step_down(invocation: Invocation) -> int:
-    """Have a node give up leading the others."""
+    """Have the server that is asked stand aside for ten seconds, if another one serves."""
     with ErrorPrefix("Error stepping down"):
         invocation.client.send("PUT", "sys/step-down")
     invocation.say(f"Success! Stepped down: {invocation.client.address}")

@@ -144,3 +144,17 @@ def test_each_command_has_two_or_three_examples_that_it_takes(command: Command) 
         _, arguments = parse(flags_of(command), own, ends=command.ends_flags)
         least, most, _ = command.arguments
         assert least <= len(arguments) and (most is None or len(arguments) <= most), line
+
+
+@pytest.mark.parametrize("name", ["audit tail", "audit export"])
+def test_what_prints_one_record_after_the_other_lists_no_yaml(name: str) -> None:
+    command, _ = find_command(name.split())
+    assert command is not None
+    assert "yaml" not in command_help(command)
+    assert "yaml" in command_help(next(one for one in all_commands() if one.name == "audit query"))
+
+
+def test_the_variable_that_names_the_pin_is_in_the_help() -> None:
+    with_pin = [one for one in all_commands() if any(flag.name == "pin" for flag in flags_of(one))]
+    assert len(with_pin) > 5
+    assert [one.name for one in with_pin if "BAO_HSM_PIN" not in command_help(one)] == []
