@@ -72,7 +72,8 @@ def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = Fals
     if mount:
         return (
             f'Either no method is mounted at "auth/{mount}/" (-path=NAME names another mount), or this name is locked '
-            "after wrong attempts, or nobody may log in from this address."
+            "after wrong attempts, or nobody may log in from this address, or the proof was refused or could not be checked: "
+            "the server's log says why."
         )
     if not has_token:
         return "No token was sent: run `vaultctl login`, or set BAO_TOKEN."

@@ -469,4 +469,4 @@ class SlotChanges:
 def check_part(config: SealConfig, name: str) -> None:
     """Raise `SealRefusal` unless slot `name` is part of the vault."""
     if name not in config.slots:
-        raise SealRefusal(f"there is no seal slot {name}")
+        raise SealRefusal(f"there is no seal slot {name}; there are: {', '.join(sorted(config.slots))}")

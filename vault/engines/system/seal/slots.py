@@ -260,7 +260,9 @@ class SealSlotEngine(Engine):
         await confirm_facts(call)
         config = await self._config()
         if params.name not in config.slots:
-            raise Malformed(f"there is no seal slot {quote(params.name)}")
+            raise Malformed(
+                f"there is no seal slot {quote(params.name)}; there are: {', '.join(map(quote, sorted(config.slots)))}"
+            )
         if config.entry(params.name).kind == SHAMIR_SLOT:
             raise Malformed(f"slot {quote(params.name)} has shares for a key; sys/rotate renews them")
         after = await with_seal_errors(dry_run.renew(self._lifecycle.slot_changes, params.name))
