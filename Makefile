@@ -182,6 +182,7 @@ packages: $(VENV)/.run ## in ./dist: source distribution, wheel, and a folder of
 
 .PHONY: deb
 deb: ## in ./dist: the Debian package, of this machine's release and architecture
+	@PYTHON=/usr/bin/python3 .ci/system-packages deb
 	packaging/deb dist
 
 .PHONY: lock
