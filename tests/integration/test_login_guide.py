@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID
@@ -254,7 +255,13 @@ def kubernetes(desk: Desk) -> None:
         "kubernetes.io": {"namespace": "shop", "serviceaccount": {"name": "web", "uid": "u-1"}},
     }
     desk.file("token", token(said("https://kubernetes.default.svc", claims)))
-    login = login.replace("role=web", "role=web jwt=@token")  # which is the pod's own where there is one
+    (pod,) = (yaml.safe_load(found) for found in blocks("yaml")["Kubernetes"])
+    (mounted,) = pod["containers"][0]["volumeMounts"]
+    (asked,) = (source["serviceAccountToken"] for source in pod["volumes"][0]["projected"]["sources"])
+    assert asked["audience"] in claims["aud"] and mounted["name"] == pod["volumes"][0]["name"]
+    file = f"token_file={mounted['mountPath']}/{asked['path']}"
+    assert file in login
+    login = login.split("#")[0].replace(file, "jwt=@token")
     assert "web" in desk.logs_in(login)["policies"]
 
 

@@ -36,7 +36,7 @@ def test_a_workload_gets_a_token_narrows_it_and_is_watched_as_printed(tmp_path: 
         workload = environment(tmp_path, VAULT_ADDR=server.address, VAULT_TOKEN=token)
 
         (tmp_path / "request.json").write_text("{}")
-        shown = run("sh", narrow, tmp_path, workload)
+        shown = run("sh", narrow, tmp_path, operator)
         assert 'check if resource($r), $r.starts_with("secret/data/billing/");' in shown
 
         run("sh", said("openssl genpkey"), tmp_path, workload)

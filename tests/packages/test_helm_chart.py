@@ -14,6 +14,7 @@ from jsonschema_rs import Registry, validator_for
 
 from tests.house.tree import ROOT
 from tests.integration.processes import certificate
+from tests.integration.test_login_guide import blocks
 from vault import __version__
 from vault.server.__main__ import run
 from vault.storage.postgres.url import parse
@@ -46,6 +47,11 @@ _HSM = {
     "containers": [{"name": "proxy", "image": "vendor.example/proxy:1"}],
     "env": [{"name": "MODULE_CONFIG", "value": "/hsm/config"}],
 }
+(_GUIDED,) = (
+    yaml.safe_load(text)
+    for text in blocks("yaml", (ROOT / "docs" / "kubernetes.md").read_text())["On the server"]
+)
+"""What the guide to secrets in Kubernetes would have in the values."""
 _VALUES: dict[str, dict[str, Any]] = {
     "sqlite": _IMAGE,
     "postgresql": {**_IMAGE, "storage": _POSTGRES, "replicas": 5},
@@ -64,6 +70,7 @@ _VALUES: dict[str, dict[str, Any]] = {
         "podAnnotations": {"g": "h"},
         "priorityClassName": "high",
     },
+    "guide": {**_IMAGE, **_GUIDED},
 }
 _HELM = """
 import json, sys
@@ -163,6 +170,14 @@ def test_the_server_takes_the_configuration_that_it_makes(
     (tmp_path / "config.hcl").write_text(config)
     code = run(["-test-config", f"-config={tmp_path / 'config.hcl'}"], {}, None)
     assert code in {0, 2}, capsys.readouterr().out
+
+
+def test_the_guide_to_secrets_lets_those_in_who_ask_from_other_namespaces() -> None:
+    policy = _made("guide")["NetworkPolicy", "vault-coffre"]["spec"]
+    own, others = policy["ingress"][0]["from"]
+    assert own == {"podSelector": {}}
+    (names,) = others["namespaceSelector"]["matchExpressions"]
+    assert "external-secrets" in names["values"]
 
 
 def test_one_server_keeps_a_volume_and_several_share_a_database() -> None:

@@ -32,7 +32,8 @@ _OURS = {"ServiceAccount", "Pod"}
 
 
 def _manifests() -> dict[str, dict[str, Any]]:
-    texts = [text for found in blocks("yaml", _GUIDE).values() for text in found]
+    sections = blocks("yaml", _GUIDE)
+    texts = [text for name in sections.keys() - {"On the server"} for text in sections[name]]
     return {each["kind"]: each for text in texts for each in yaml.safe_load_all(text)}
 
 

@@ -67,7 +67,7 @@ seal "pkcs11" {
   lib         = "/usr/lib/softhsm/libsofthsm2.so"
   token_label = "vault-a"
   key_label   = "vault-kek"
-  pin         = "file:///run/credentials/coffre/pin-a"
+  pin         = "file:///run/credentials/coffre.service/coffre.pin-a"
 }
 ```
 
@@ -94,7 +94,7 @@ initialize "access" {
     operation = "update"
     path      = "auth/userpass/users/admin"
     data = {
-      password       = { eval_type = "string" eval_source = "file" path = "/run/credentials/coffre/admin" }
+      password       = { eval_type = "string" eval_source = "file" path = "/run/credentials/coffre.service/coffre.admin" }
       token_policies = ["admin"]
     }
   }
@@ -123,12 +123,14 @@ _ENVIRONMENT = """\
 |---|---|
 | `BAO_CONFIG_PATH` | `-config`, when that is not given |
 | `BAO_API_ADDR` | `api_addr` |
+| `BAO_CLUSTER_ADDR` | `cluster_addr` |
 | `BAO_LOG_LEVEL` | `log_level` |
 | `BAO_LOG_FORMAT` | `log_format` |
 | `BAO_DEV_ROOT_TOKEN_ID` | `-dev-root-token-id` |
 | `BAO_DEV_LISTEN_ADDRESS` | `-dev-listen-address` |
 | `BAO_SEAL_TYPE` | makes a `seal "pkcs11"` without a stanza, or must agree with the stanzas there are |
 | `BAO_HSM_LIB`, `_SLOT`, `_TOKEN_LABEL`, `_PIN`, `_KEY_LABEL`, `_KEY_ID`, `_MECHANISM`, `_RSA_OAEP_HASH` | the setting of that name of a single unnamed `seal "pkcs11"`; these go before the file |
+| `BAO_PKCS11_ALIASES` | the PKCS#11 modules that clients may use, `NAME=FILE,…` ([external-keys.md](external-keys.md#set-up)) |
 | `BAO_TOKEN_PATH` | where development mode stores its token |
 """
 
@@ -261,7 +263,7 @@ log {
   quorum = 1
   witness "north" {
     url = "https://witness.example.org"
-    key = "witness.example.org/w1+8e637601+BKiXmKhSdLwM94epf+TrbD2x0O5uUBIhueJxD/3Htn5F"
+    key = "witness.example.org/w1+4c9bdf99+BKiXmKhSdLwM94epf+TrbD2x0O5uUBIhueJxD/3Htn5F"
   }
 }
 ```
