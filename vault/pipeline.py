@@ -139,7 +139,7 @@ class Pipeline:
         if call.options.wrap_ttl:
             return await self.commit(call, (result,))
         # 10. and 11.
-        reply = await self.finish(call, self.filter_listing(call, result), self._audit.together)
+        reply = await self.finish(call, await self.filter_listing(call, result), self._audit.together)
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
             self.plans.keep(call, as_of, self._gate.until(call.identity))
@@ -352,7 +352,7 @@ class Pipeline:
             await taken(self._audit.release(call))
             return result
         # 10. and 11. Filtered before it is wrapped: what waits for a wrapping token is asked by anybody who has that.
-        reply = await self._wrapper.wrap(call, core, self.filter_listing(call, result))
+        reply = await self._wrapper.wrap(call, core, await self.filter_listing(call, result))
         if reply is not None and (reply.auth or reply.display_name or reply.wrap_info):  # it brings a token
             self._issue()
         return await self.finish(call, reply, self._audit.before_commit)
@@ -394,16 +394,16 @@ class Pipeline:
             raise FactsChanged
         call.epoch = epoch
 
-    def filter_listing(self, call: Call, result: object) -> Reply[object] | None:
+    async def filter_listing(self, call: Call, result: object) -> Reply[object] | None:
         """Leave in a listing what the caller may see of it, before it is kept anywhere. Raises `NotFound`."""
         if result is None:
             return None
         reply = result if isinstance(result, Reply) else Reply(data=result)
         if call.decision is not None:
             if call.decision.filter_path:
-                self._gate.filter(call, reply)
+                await self._gate.filter(call, reply)
             if call.options.readable and call.operation in _LISTS:
-                self._gate.narrow(call, reply)
+                await self._gate.narrow(call, reply)
         return reply
 
     async def finish(
@@ -437,7 +437,7 @@ class Pipeline:
         self._audit.request(call, hold=True)
         call.record.audited = True
         # 8. to 11. The record waits in a batch, and the answer there with it.
-        reply = self.filter_listing(call, await self.invoke(call, call.reader))
+        reply = await self.filter_listing(call, await self.invoke(call, call.reader))
         return await self.finish(call, reply, self._audit.exchange)
 
     async def retry(self, call: Call, again: FactsChanged | AskFirst | Conflict) -> Reply[object] | None:

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     PARAMETERS = "the rule does not accept the parameters"
     LIMIT = "the rule asks for a limit within its bounds"
     TEMPLATE = "a value may not stand in the path of a templated rule"
+    OVERGROWN = "more rules with + fit this path than are looked through"
     NAMESPACE = "another namespace"
     CREDENTIAL = "the credential's own checks"
     LOG = "no rule names the log"

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
 from vault.framework import schema
 from vault.framework.call import Call, Identity, Namespace
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.errors import NotFound, Reason
 from vault.framework.reply import Reply
 from vault.framework.request.operation import Operation
@@ -22,6 +23,8 @@ from vault.values.times import Millis, millis_to_seconds
 _OUTSIDE: Final = AclVerdict(allowed=False, reason=Reason.NAMESPACE)
 _FREE: Final = AclVerdict(allowed=True)
 """The decision for a call that needs no policy."""
+_AT_A_TIME: Final = 16
+"""Names of a listing that are looked at before others may have a turn."""
 
 
 def seen_by(identity: Identity, path: str) -> str | None:
@@ -124,7 +127,7 @@ class Gate:
             return verdict  # `free_for` is no way around constraints
         return verdict if acl.denies(call.operation, path) else _FREE
 
-    def filter(self, call: Call, reply: Reply[object]) -> None:
+    async def filter(self, call: Call, reply: Reply[object]) -> None:
         """Leave in a listing the names that the caller's policy lets through. Raises `NotFound` for an empty LIST.
 
         By the ACL of the last decision, even if policies have changed since: the fence has found that the listing is no
@@ -132,15 +135,22 @@ class Gate:
         """
         acl, path = _decided_by(call)
         verdict = cast("AclVerdict", call.decision)  # only this module makes one
-        scans = call.operation is Operation.SCAN
-        _keep(
-            reply, lambda keys: acl.visible(verdict, path, keys, now=millis_to_seconds(call.now)), empty=scans
-        )
+        scans, now = call.operation is Operation.SCAN, millis_to_seconds(call.now)
 
-    def narrow(self, call: Call, reply: Reply[object]) -> None:
-        """Leave in a listing the names that the caller may read, as requested. Raises `NotFound` when there are none.
+        async def visible(keys: Sequence[str]) -> Sequence[str]:
+            kept, turn = list[str](), TimeSlice()
+            for start in range(0, len(keys), _AT_A_TIME):
+                kept += acl.visible(verdict, path, keys[start : start + _AT_A_TIME], now=now)
+                await turn.step()
+            return kept
 
-        By the same ACL as `filter`.
+        await _keep(reply, visible, empty=scans)
+
+    async def narrow(self, call: Call, reply: Reply[object]) -> None:
+        """Leave in a listing the names that the caller may read, as requested.
+
+        By the same ACL as `filter`. Raises `NotFound` when there are none, `Malformed` where there are too many folders for
+        so many rules.
         """
         acl, path = _decided_by(call)
         reads = call.bound.route.access.reads
@@ -148,7 +158,7 @@ class Gate:
             inside = len(call.path) - len(call.mount.path)
             path = path[: len(path) - inside] + reads + call.captures.get("path", "")
         base = path if path.endswith("/") else f"{path}/"
-        _keep(reply, lambda keys: readable(acl, base, keys, now=millis_to_seconds(call.now)))
+        await _keep(reply, lambda keys: readable(acl, base, keys, now=millis_to_seconds(call.now)))
 
 
 def _decided_by(call: Call) -> tuple[Acl, str]:
@@ -162,15 +172,15 @@ def _decided_by(call: Call) -> tuple[Acl, str]:
     return acl, path
 
 
-def _keep(
-    reply: Reply[object], visible: Callable[[Sequence[str]], Sequence[str]], *, empty: bool = False
+async def _keep(
+    reply: Reply[object], visible: Callable[[Sequence[str]], Awaitable[Sequence[str]]], *, empty: bool = False
 ) -> None:
     """Leave the visible names in a listing. Raises `NotFound` when there are none, unless it may be `empty`."""
     data = schema.to_plain(reply.data)
     keys = data.get("keys") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(keys, list):
         return
-    kept = visible(keys)
+    kept = await visible(keys)
     if keys and not kept and not empty:
         raise NotFound
     data["keys"] = list(kept)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What policies cost: never more than in proportion to their text, and a question about one hardly anything."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vault.framework.errors import Reason
 from vault.framework.hcl.syntax_tree import MAX_LEXEMES
 from vault.policy.decision.acl import Acl, compile_acl
-from vault.policy.decision.match import RuleTable, is_open, is_wildcard, priority
+from vault.policy.decision.match import OVERGROWN, RuleTable, is_open, is_wildcard, priority
 from vault.policy.decision.merge import MergedRule
 from vault.policy.listing import check_filter, compile_filter
 from vault.policy.model import PolicyError
@@ -70,6 +72,41 @@ def test_a_question_costs_the_same_of_a_hundred_rules_and_of_six_thousand() -> N
             acl.capabilities(f"secret/data/zz{number}/x", now=0)
 
     assert seconds(lambda: ask(many)) < 0.02 + 5 * seconds(lambda: ask(few))
+
+
+def branching(segments: int, end: str) -> Acl:
+    """An ACL of a rule for each way to write `+` or `a` in so many segments: all fit one path, up to its last segment."""
+    paths = ["/".join(one) + end for one in itertools.product("+a", repeat=segments)]
+    policies = [
+        parse_policy(
+            f"p{start}",
+            "".join(f'path "{path}" {{ capabilities = ["read"] }}\n' for path in paths[start : start + 4096]),
+        )
+        for start in range(0, len(paths), 4096)
+    ]
+    return compile_acl(policies, now=0)
+
+
+def test_a_question_looks_through_only_so_many_rules_with_wildcards() -> None:
+    few, many = branching(10, "/b"), branching(13, "/b")
+    assert few.check("read", "a/" * 9 + "x/b", now=0).rule == "a/" * 9 + "+/b"
+    verdict = many.check("read", "a/" * 10 + "x/" * 3 + "c", now=0)
+    assert (verdict.allowed, verdict.reason) == (False, Reason.NO_RULE)  # fewer fit, as x is no a
+    path = "a/" * 13 + "c"
+    verdict = many.check("read", path, now=0)
+    assert (verdict.allowed, verdict.reason) == (False, Reason.OVERGROWN)
+    assert verdict.missing == "fewer rules with + that fit the path"
+    assert many.denies("read", path)
+    assert many.capabilities(path, now=0) == ["deny"]
+    assert many.check("read", "a/" * 13 + "b", now=0).allowed  # exactly, so that no other is looked for
+    assert many.check("read", "+/" * 13 + "b", now=0).allowed
+
+
+def test_prefixes_behind_wildcards_count_too() -> None:
+    rules = {f"{head}/{'a' * n}*": MergedRule() for head in ("+/+", "+/a", "a/+") for n in range(1, 3000)}
+    table = RuleTable(rules)
+    assert table.find("x/x/" + "a" * 300, listing=False) is rules[f"+/+/{'a' * 300}*"]
+    assert table.find("a/a/" + "a" * 300, listing=False) is OVERGROWN
 
 
 @pytest.mark.parametrize(

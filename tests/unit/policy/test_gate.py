@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.calls import fill_call
+from tests.turns import of_others
 from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
 from vault.framework.call import ROOT, Call, Identity, Namespace
@@ -131,7 +132,7 @@ def test_nobody_is_decided_for() -> None:
         with pytest.raises(AssertionError):
             await house.gate.check(call)
         with pytest.raises(AssertionError):
-            house.gate.filter(call, Reply({"keys": ["a"]}))
+            await house.gate.filter(call, Reply({"keys": ["a"]}))
 
     asyncio.run(scenario())
 
@@ -163,7 +164,7 @@ def test_a_listing_shows_what_the_policy_lets_through(data: dict[str, Any], show
         call = _call(house, "list/", _caller("p"), Operation.LIST)
         call.decision = await house.gate.check(call)
         reply: Reply[Any] = Reply(data)
-        house.gate.filter(call, reply)
+        await house.gate.filter(call, reply)
         assert reply.data == shown
 
     asyncio.run(scenario())
@@ -179,8 +180,22 @@ def test_a_listing_is_filtered_though_a_policy_changed_after_the_call_was_let_in
         await house.policy("other", READ)
         await house.follower.follow()
         reply: Reply[Any] = Reply({"keys": ["a", "c", "b"]})
-        house.gate.filter(call, reply)
+        await house.gate.filter(call, reply)
         assert reply.data == {"keys": ["a", "b"]}
+
+    asyncio.run(scenario())
+
+
+def test_others_have_turns_while_a_long_listing_is_filtered() -> None:
+    async def scenario() -> None:
+        house = await _house(p=FILTERED)
+        call = _call(house, "list/", _caller("p"), Operation.LIST)
+        call.decision = await house.gate.check(call)
+        reply: Reply[Any] = Reply({"keys": ["a", *map(str, range(10_000))]})
+        async with of_others() as turns:
+            await house.gate.filter(call, reply)
+        assert reply.data == {"keys": ["a"]}
+        assert turns.count > 5
 
     asyncio.run(scenario())
 
@@ -191,7 +206,7 @@ def test_a_listing_of_which_nothing_may_be_seen_is_not_found() -> None:
         call = _call(house, "list/", _caller("p"), Operation.LIST)
         call.decision = await house.gate.check(call)
         with pytest.raises(NotFound):
-            house.gate.filter(call, Reply({"keys": ["x", "y"]}))
+            await house.gate.filter(call, Reply({"keys": ["x", "y"]}))
 
     asyncio.run(scenario())
 

@@ -13,7 +13,7 @@ from vault.framework.errors import Reason
 from vault.framework.identity import IdentityFacts
 from vault.policy.builtin import ROOT
 from vault.policy.decision.constraints import forced_limit, parameters_pass, wrapping_passes
-from vault.policy.decision.match import RuleTable
+from vault.policy.decision.match import OVERGROWN, RuleTable
 from vault.policy.decision.merge import MergedRule, merge
 from vault.policy.listing import compile_filter
 from vault.policy.model import CAPABILITY_NAMES, Capability, PathRule, Policy, PolicyError
@@ -52,6 +52,9 @@ class AclVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ROOT_VERDICT = AclVerdict(allowed=True, root=True, sudo=True, granting=(ROOT,))
+_OVERGROWN_VERDICT = AclVerdict(
+    allowed=False, missing="fewer rules with + that fit the path", reason=Reason.OVERGROWN
+)
 
 
 class Acl:
@@ -208,6 +211,8 @@ def capability_words(rule: MergedRule | None) -> list[str]:
 
 
 def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> AclVerdict:
+    if rule is OVERGROWN:
+        return _OVERGROWN_VERDICT
     if rule is None:
         return AclVerdict(allowed=False, missing=operation, reason=Reason.NO_RULE)
     sudo = rule.grants(Capability.SUDO)

@@ -7,13 +7,27 @@ The order is OpenBao's:
 2. for a listing, the exact path without its trailing slash;
 3. of the prefix and wildcard rules that match, the one whose first wildcard comes latest, then one that is no
    prefix, then the one with fewer wildcards, then the longer one, then the one that sorts last.
+
+Where more wildcard rules fit a path than are looked through, `OVERGROWN` decides: it denies.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from vault.policy.decision.merge import MergedRule
+from vault.policy.model import Capability
+
+MOST_STEPS: Final = 8192
+"""Steps of one search among wildcard rules: they take ten milliseconds. Each is a beginning of rules that fits a beginning of
+the path, or a length of prefixes there. A path of `n` segments has at most 2^n that fit, and so many only if somebody has
+written rules for all of them."""
+
+OVERGROWN: Final = MergedRule()
+"""Decides where a search took too many steps: whichever rule should have won, nothing is allowed unseen."""
+OVERGROWN.capabilities = Capability.DENY
 
 
 class _Pattern:
@@ -44,6 +58,11 @@ class _Prefixes:
     def settle(self) -> None:
         """Sort the lengths, longest first. Call it before `best`."""
         self._lengths = sorted({len(text) for text in self._patterns}, reverse=True)
+
+    @property
+    def lengths(self) -> int:
+        """How many lengths a search tries."""
+        return len(self._lengths)
 
     def best(self, text: str) -> _Pattern | None:
         """Return the pattern with the longest prefix of `text`."""
@@ -87,6 +106,11 @@ def priority(path: str) -> tuple[int, bool, int, int, str]:
 def is_wildcard(path: str) -> bool:
     """Whether a rule path is matched segment by segment: `+` stands alone first or begins any later segment."""
     return path == "+" or path.startswith("+/") or "/+" in path
+
+
+_GIVEN_UP: Final = _Pattern("", OVERGROWN)
+_GIVEN_UP.priority = (sys.maxsize, True, 0, 0, "")
+"""Found instead of the others after too many steps: nothing is better."""
 
 
 class RuleTable:
@@ -148,11 +172,16 @@ class RuleTable:
         return None if best is None else best.rule
 
     def _matching(self, path: str) -> Iterator[_Pattern]:
-        """Yield those wildcard paths that cover `path` and may be the best."""
+        """Yield those wildcard paths that cover `path` and may be the best; `_GIVEN_UP` after too many steps."""
         parts = path.split("/")
         pending = [(self._wild, 0)]
+        left = MOST_STEPS
         while pending:
             node, depth = pending.pop()
+            left -= 1 + node.starts.lengths
+            if left < 0:
+                yield _GIVEN_UP
+                return
             if depth == len(parts):
                 if node.ends is not None:
                     yield node.ends
