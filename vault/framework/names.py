@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The length of names, and case folding."""
+"""The length of names, their case folding, and their order in a scan."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final
+
 from vault.framework.errors import Malformed
 from vault.framework.limits import NAME
+
+_AFTER_SLASH: Final = chr(ord("/") + 1)
 
 
 def check_length(**names: str | None) -> None:
@@ -24,3 +30,39 @@ def folded(name: str) -> str:
         return name.lower()
     forms = {char: small if (small := char.lower()).upper() == char else char for char in set(name)}
     return "".join(map(forms.__getitem__, name))
+
+
+def scan_order(paths: Sequence[str]) -> list[str]:
+    """Order sorted paths as OpenBao's scan does: a folder's leaves, then its folders, last one first.
+
+    A folder with one path, and one with nothing but a folder, is passed through at once: so the cost grows with the
+    characters of the paths, however deep they are.
+    """
+    ordered: list[str] = []
+    pending = [
+        (0, len(paths), 0)
+    ]  # ranges of paths, with how many characters of their folder's name they share
+    while pending:
+        at, end, shared = pending.pop()
+        while at < end:
+            slash = paths[at].find("/", shared)
+            if slash < 0:
+                ordered.append(paths[at])
+                at += 1
+                continue
+            after = bisect_left(paths, paths[at][:slash] + _AFTER_SLASH, at, end)
+            pending.append((at, after, _shared(paths[at], paths[after - 1])))
+            at = after
+    return ordered
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters the last folder has that two paths have in common, with its slash."""
+    least, most = 0, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if one[:middle] == other[:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return one.rfind("/", 0, least) + 1

@@ -117,21 +117,6 @@ def go_duration(seconds: Seconds) -> str:
     return f"{sign}{minutes}m{rest}s" if minutes else f"{sign}{rest}s"
 
 
-def scan_order(paths: Sequence[str]) -> list[str]:
-    """Order sorted paths as OpenBao's scan does: a folder's leaves, then its folders, last one first."""
-    leaves: list[str] = []
-    folders: dict[str, list[str]] = {}
-    for path in paths:
-        head, slash, rest = path.partition("/")
-        if slash:
-            folders.setdefault(head, []).append(rest)
-        else:
-            leaves.append(path)
-    for head in reversed(folders):
-        leaves += [f"{head}/{rest}" for rest in scan_order(folders[head])]
-    return leaves
-
-
 def version_result(version: Version, row: Row) -> VersionResult:
     """Return one version as the wire has it."""
     return VersionResult(

@@ -18,6 +18,7 @@ from vault.framework.clock import Clock
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.names import scan_order
 from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, patch, read, scan, write
 from vault.storage.paging import opened
@@ -220,7 +221,7 @@ async def _names(view: ReadView, params: Listing) -> Sequence[str]:
 async def _leaves(call: Call, params: ScanParams) -> tuple[Sequence[str], Mapping[str, str] | None]:
     folder = store.ROWS + _folder(params.path)
     if params.depth is None:
-        return logic.scan_order(await call.reader.scan(folder)), None
+        return scan_order(await call.reader.scan(folder)), None
     after, limit = pages.begin(params), pages.wanted(params)
     return pages.cut(
         call, params, await opened(call.reader.scan, folder, params.depth, after=after, limit=limit)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 
 from vault.barrier.stored import raw
-from vault.engines.kv import logic
 from vault.engines.kv.model import Keys
 from vault.engines.kv.params import DEPTH
 from vault.framework.call import Call
@@ -18,6 +17,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, FieldKind, Json, Mismatch, to_duration
 from vault.framework.limits import AT_ONCE
+from vault.framework.names import scan_order
 from vault.framework.reply import Reply
 from vault.framework.request import exact_json
 from vault.framework.route import Params, delete, list_, read, scan, write
@@ -112,7 +112,7 @@ class PlainKV(Engine):
             return Keys(
                 await opened(call.reader.scan, folder, params.depth, after=params.after, limit=params.limit)
             )
-        return Keys(logic.scan_order(await call.reader.scan(_folder(params.path))))
+        return Keys(scan_order(await call.reader.scan(_folder(params.path))))
 
     def _digest(self, stored: bytes) -> bytes:
         """Return what stands for a secret in memory, where it tells nothing of it: a digest keyed for this process."""

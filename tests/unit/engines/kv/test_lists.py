@@ -89,6 +89,18 @@ def test_a_detailed_list_has_each_secrets_metadata_and_nothing_for_a_folder(v2: 
     v2(scenario)
 
 
+@pytest.mark.parametrize("kind", ["metadata", "detailed-metadata"])
+def test_the_deepest_secret_is_in_a_scan(v2: Play, kind: str) -> None:
+    deep = "/".join("a" * 1200)
+
+    async def scenario(kv: Driver) -> None:
+        for path in ("b", f"c/{deep}", f"c/{deep[:-1]}b"):
+            await kv("POST", f"data/{path}", {"data": {}})
+        assert (await kv("SCAN", f"{kind}/")).data["keys"] == ["b", f"c/{deep}", f"c/{deep[:-1]}b"]
+
+    v2(scenario)
+
+
 def test_old_versions_are_no_names(v2: Play) -> None:
     async def scenario(kv: Driver) -> None:
         for _ in range(3):

@@ -76,20 +76,6 @@ def test_a_duration_is_spelled_as_the_field_does(seconds: Seconds, text: str) ->
     assert logic.go_duration(seconds) == text
 
 
-@given(
-    st.sets(
-        st.text("ab/", min_size=1, max_size=6).filter(
-            lambda path: "//" not in path and path.strip("/") == path
-        )
-    )
-)
-def test_a_scan_loses_and_adds_nothing(paths: set[str]) -> None:
-    ordered = logic.scan_order(sorted(paths))
-    assert sorted(ordered) == sorted(paths)
-    depth_one = [path for path in ordered if "/" not in path]
-    assert ordered[: len(depth_one)] == sorted(depth_one)
-
-
 @given(st.dictionaries(st.text(max_size=4), st.text(max_size=4)))
 def test_custom_metadata_is_taken_whole_or_not_at_all(fields: dict[str, str]) -> None:
     legal = all(key and value and key.isprintable() and value.isprintable() for key, value in fields.items())

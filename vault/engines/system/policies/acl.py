@@ -20,13 +20,13 @@ from vault.engines.system.policies.params import (
     PolicyWrite,
     check_version,
     end,
-    listing_order,
     view,
 )
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.names import scan_order
 from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, patch, read, write
@@ -206,7 +206,7 @@ class PolicyEngine(Engine):
         """Return the names below a prefix in OpenBao's order, without `root`."""
         core = core_reader(self._barrier, call.namespace)
         folder = f"{prefix.rstrip('/')}/" if prefix else ""
-        return [folder + name for name in listing_order(await core.scan(_STORED + folder))]
+        return [folder + name for name in scan_order(await core.scan(_STORED + folder))]
 
     async def _legacy_names(self, call: Call) -> Reply[LegacyPolicyNames]:
         names = [*await self._names(call), *_everything(call)]

@@ -167,18 +167,3 @@ def _moment(value: object) -> Nanos:
     except ValueError:
         pass
     raise Malformed(_FIELD.format("expiration", "could not parse string as date and time"))
-
-
-def listing_order(names: Sequence[str]) -> list[str]:
-    """Order sorted names as OpenBao lists them: a folder's own names, then its folders, last one first."""
-    own: list[str] = []
-    folders: dict[str, list[str]] = {}
-    for name in names:
-        head, slash, rest = name.partition("/")
-        if slash:
-            folders.setdefault(head, []).append(rest)
-        else:
-            own.append(name)
-    for head in reversed(folders):
-        own += [f"{head}/{rest}" for rest in listing_order(folders[head])]
-    return own

@@ -9,7 +9,6 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.stored import text
-from vault.engines.system.policies.params import listing_order
 from vault.engines.system.policies.password_rules import PasswordRules, RulesError, candidates, read_rules
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
@@ -18,6 +17,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc
+from vault.framework.names import scan_order
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.model import PolicyError
@@ -75,7 +75,7 @@ class PasswordPolicyEngine(Engine):
     @list_("policies/password", event="policy.password.list")
     async def list_password_policies(self, call: Call) -> PasswordPolicyNames:
         """List the names of the password policies."""
-        names = listing_order(await core_reader(self._barrier, call.namespace).scan(_STORED))
+        names = scan_order(await core_reader(self._barrier, call.namespace).scan(_STORED))
         if not names:
             raise NotFound
         return PasswordPolicyNames(names)

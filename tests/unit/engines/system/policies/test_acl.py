@@ -7,7 +7,6 @@ import pytest
 
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.policies.acl import PolicyEngine
-from vault.engines.system.policies.params import listing_order
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 
@@ -247,12 +246,6 @@ def test_a_token_loses_what_a_deleted_policy_gave_at_once() -> None:
         assert (await house("GET", f"{ACL}/default", token=token)).status == 403
 
     play(scenario)
-
-
-def test_lists_show_a_folder_s_names_before_its_folders() -> None:
-    assert listing_order(["c/e/y", "c/x", "d/1", "d/a", "d/e/2", "d/f/3", "z"]) == [
-        "z", "d/1", "d/a", "d/f/3", "d/e/2", "c/x", "c/e/y",
-    ]  # fmt: skip
 
 
 def test_lists_reach_below_a_prefix() -> None:
