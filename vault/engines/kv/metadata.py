@@ -16,6 +16,7 @@ from vault.engines.kv.params import Listing, PatchMetadata, ScanParams, SecretPa
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.concurrency.offload import Pool
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.names import scan_order
@@ -230,7 +231,9 @@ async def _leaves(call: Call, params: ScanParams) -> tuple[Sequence[str], Mappin
 
 async def _detailed(view: ReadView, params: Listing, names: Sequence[str]) -> DetailedKeys:
     found: dict[str, MetadataResult | Mapping[str, str]] = {}
+    turn = TimeSlice()
     for name in names:
         row = None if name.endswith("/") else await store.load(view, _folder(params.path) + name)
         found[name] = {} if row is None else logic.metadata_result(row, store.versions(row))
+        await turn.step()
     return DetailedKeys(found, names)

@@ -9,6 +9,7 @@ from vault.barrier.view import View
 from vault.engines.kv import store
 from vault.engines.kv.model import Row, Version
 from vault.engines.kv.plain import ENTRIES
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.limits import AT_ONCE
 from vault.values.times import Nanos
 
@@ -19,7 +20,7 @@ async def upgrade(view: View, now: Nanos) -> int:
     Each secret is given a time of its own, the first one `now`. Returns
     how many secrets there were; none when run again.
     """
-    paths = await view.scan(ENTRIES)
+    paths, turn = await view.scan(ENTRIES), TimeSlice()
     for when, path in enumerate(paths, now):
         text = await view.get(ENTRIES + path)
         assert text is not None, "no other writer runs in this transaction"
@@ -32,4 +33,5 @@ async def upgrade(view: View, now: Nanos) -> int:
             row = replace(row, data=text)
         await store.save(view, path, row)
         await view.delete(ENTRIES + path)
+        await turn.step()
     return len(paths)

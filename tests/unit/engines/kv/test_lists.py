@@ -3,8 +3,13 @@ from typing import Any
 
 import pytest
 
+from tests.turns import of_others
 from tests.unit.engines.driver import Driver
 from tests.unit.engines.kv.conftest import Play
+from vault.engines.kv import store
+from vault.engines.kv.model import Row, Version
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos
 
 PATHS = ("a", "a/b", "a/c/d", "b", "foo/x", "z", "B", "é", "a-b")
 ALL = ["B", "a", "a-b", "a/", "b", "foo/", "z", "é"]
@@ -97,6 +102,19 @@ def test_the_deepest_secret_is_in_a_scan(v2: Play, kind: str) -> None:
         for path in ("b", f"c/{deep}", f"c/{deep[:-1]}b"):
             await kv("POST", f"data/{path}", {"data": {}})
         assert (await kv("SCAN", f"{kind}/")).data["keys"] == ["b", f"c/{deep}", f"c/{deep[:-1]}b"]
+
+    v2(scenario)
+
+
+def test_others_have_turns_while_the_metadata_of_many_secrets_are_listed(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        row = Row(created=Nanos(1), updated=Nanos(1), current=1, newest=Version(1, Nanos(1)), oldest=1)
+        async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
+            for number in range(3000):
+                await store.save(view, f"f/{number}", row)
+        async with of_others() as turns:
+            assert len((await kv("LIST", "detailed-metadata/f/")).data["keys"]) == 3000
+        assert turns.count > 3
 
     v2(scenario)
 

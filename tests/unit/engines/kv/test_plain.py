@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.turns import of_others
 from tests.unit.engines.driver import Driver, FakeClock
 from tests.unit.engines.kv.conftest import Play
 from vault.barrier.failure import BarrierFailure
+from vault.barrier.stored import raw
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
@@ -157,6 +159,18 @@ def test_an_upgrade_makes_every_secret_the_first_version_of_itself(v1: Play) -> 
         assert (await kv("GET", "config")).data["max_versions"] == 0
         assert (await kv("POST", "data/up/a", {"data": {"v": 2}})).data["version"] == 2
         assert (await kv("GET", "data/up/a", version=1)).data["data"]["x"] == 1.1
+
+    v1(scenario)
+
+
+def test_others_have_turns_while_many_secrets_are_upgraded(v1: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
+            for number in range(2000):
+                await view.put(f"entry/{number}", raw(b"{}"))
+        async with of_others() as turns:
+            assert await _upgraded(kv) == 2000
+        assert turns.count > 3
 
     v1(scenario)
 

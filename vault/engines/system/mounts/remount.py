@@ -13,6 +13,7 @@ from vault.barrier.view import View
 from vault.engines.system.mounts import rules
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
@@ -165,10 +166,12 @@ async def _carry(core: View, source: MountTable, target: MountTable, entry: Moun
     """Rewrite a mount's data in another namespace, because each value is encrypted for its own namespace."""
     old = core.space(source.namespace.id).mount(entry.uuid)
     new = core.space(target.namespace.id).mount(entry.uuid)
+    turn = TimeSlice()
     for name in await old.scan(""):
         value = await old.get(name)
         if value is not None:
             await new.put(name, raw(value))
+        await turn.step()
 
 
 def _check(source: MountLocation, target: MountLocation) -> None:

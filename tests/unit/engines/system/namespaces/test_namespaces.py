@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests.routes.driver import Answer, Application
+from tests.turns import of_others
+from vault.barrier.stored import raw
 from vault.namespace.entry import NamespaceEntry
+from vault.values.ids import ROOT_ID
 
 NS = "sys/namespaces"
 
@@ -178,6 +181,26 @@ def test_a_mount_that_moves_to_another_namespace_is_encrypted_for_it(application
     }
     data(ask(application, "POST", "sys/remount", {"from": "a/kv", "to": "plain"}))
     assert data(ask(application, "GET", "plain/deep/x")) == {"secret": "moved"}
+
+
+def test_others_have_turns_while_a_mount_moves_to_another_namespace(application: Application) -> None:
+    make(application, "a")
+    barrier, mount = application.vault.ground.barrier, application.vault.mounts.router.root.get("plain/")
+    assert mount is not None
+    uuid = mount.entry.uuid
+
+    async def move() -> int:
+        async with barrier.write(ROOT_ID, "ns/root/") as core:
+            for number in range(2000):
+                await core.mount(uuid).put(f"entry/{number}", raw(b"{}"))
+        async with of_others() as turns:
+            answer = await application.ask(
+                "POST", "/v1/sys/remount", {"from": "plain", "to": "a/kv"}, token="root"
+            )
+        assert answer.status == 200
+        return turns.count
+
+    assert application.run(move()) > 3
 
 
 @pytest.mark.parametrize(
