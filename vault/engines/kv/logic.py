@@ -10,12 +10,15 @@ from msgspec.structs import replace
 
 from vault.engines.kv.model import Config, MetadataResult, Row, Version, VersionResult, VersionState
 from vault.framework.clock import remembered_rfc3339, rfc3339
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, to_int
 from vault.values.times import Nanos, Seconds, nanos_after
 
 DEFAULT_VERSIONS: Final = 10
 """How many versions are kept where neither mount nor secret says."""
+MOST_VERSIONS: Final = 10_000
+"""How many versions are kept, whatever mount and secret say: each write of a secret writes the times of all of them again."""
 
 
 def expected_version(options: Mapping[str, Json] | None) -> int | None:
@@ -64,9 +67,9 @@ def deletion_time(row: Row, config: Config, now: Nanos) -> Nanos:
 
 
 def oldest_after(row: Row, config: Config) -> int:
-    """Return the oldest version to keep once one more is written; the larger setting holds."""
+    """Return the oldest version to keep once one more is written; the larger setting holds, up to `MOST_VERSIONS`."""
     current = row.current + 1
-    kept = max(row.max_versions, config.max_versions) or DEFAULT_VERSIONS
+    kept = min(max(row.max_versions, config.max_versions) or DEFAULT_VERSIONS, MOST_VERSIONS)
     return current - kept + 1 if current - row.oldest >= kept else row.oldest
 
 
@@ -128,8 +131,15 @@ def version_result(version: Version, row: Row) -> VersionResult:
     )
 
 
-def metadata_result(row: Row, versions: Sequence[Version]) -> MetadataResult:
-    """Return a secret's metadata as the wire has it."""
+async def metadata_result(row: Row, versions: Sequence[Version], turn: TimeSlice) -> MetadataResult:
+    """Return a secret's metadata as the wire has it; others have their turns meanwhile."""
+    states: dict[str, VersionState] = {}
+    for version in versions:
+        states[str(version.number)] = VersionState(
+            rfc3339(version.created), _time(version.deleted), version.destroyed
+        )
+        if turn.over:
+            await turn.step()
     return MetadataResult(
         cas_required=row.cas_required,
         created_time=rfc3339(row.created),
@@ -141,12 +151,7 @@ def metadata_result(row: Row, versions: Sequence[Version]) -> MetadataResult:
         metadata_cas_required=row.metadata_cas_required,
         oldest_version=row.oldest,
         updated_time=rfc3339(row.updated),
-        versions={
-            str(version.number): VersionState(
-                rfc3339(version.created), _time(version.deleted), version.destroyed
-            )
-            for version in versions
-        },
+        versions=states,
     )
 
 

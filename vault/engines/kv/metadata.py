@@ -65,7 +65,7 @@ class MetadataRoutes(Engine):
         row = await store.load(call.reader, params.path)
         if row is None:
             raise NotFound
-        return logic.metadata_result(row, store.versions(row))
+        return await logic.metadata_result(row, store.versions(row), TimeSlice())
 
     @write(
         "metadata/{path:any}",
@@ -234,6 +234,6 @@ async def _detailed(view: ReadView, params: Listing, names: Sequence[str]) -> De
     turn = TimeSlice()
     for name in names:
         row = None if name.endswith("/") else await store.load(view, _folder(params.path) + name)
-        found[name] = {} if row is None else logic.metadata_result(row, store.versions(row))
+        found[name] = {} if row is None else await logic.metadata_result(row, store.versions(row), turn)
         await turn.step()
     return DetailedKeys(found, names)

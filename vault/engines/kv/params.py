@@ -10,7 +10,9 @@ from vault.framework.route import Params
 from vault.values.times import Seconds
 
 _PATH: Final = Doc("Where the secret is, below the mount.")
-_MAX: Final = Doc("How many versions to keep; 0 leaves it to the mount, and there to 10.", clear=True)
+_MAX: Final = Doc(
+    "How many versions to keep, at most 10,000; 0 leaves it to the mount, and there to 10.", clear=True
+)
 _CAS: Final = Doc("Whether every write must say which version it replaces.", clear=True)
 _METADATA_CAS_REQUIRED: Final = Doc(
     "Whether every write of metadata must say which version it replaces.", clear=True

@@ -15,6 +15,7 @@ import msgspec
 from vault.barrier.stored import RecordKind, raw
 from vault.barrier.view import ReadView, View
 from vault.engines.kv.model import Config, Row, Version
+from vault.framework.concurrency.time_slice import TimeSlice
 
 _CONFIG: Final = "config"
 ROWS: Final = "metadata/"
@@ -69,8 +70,11 @@ async def save_data(view: View, path: str, number: int, data: bytes) -> None:
 
 async def drop_data(view: View, path: str, numbers: Sequence[int]) -> None:
     """Remove the data of versions that lie by themselves for good."""
+    turn = TimeSlice()
     for number in numbers:
         await view.delete(f"{_VERSIONS}{path}/{number}")
+        if turn.over:
+            await turn.step()
 
 
 async def drop(view: View, path: str, row: Row) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.turns import of_others
 from tests.unit.engines.driver import Driver
 from tests.unit.engines.kv.conftest import Play
 from vault.barrier.stored import raw
@@ -112,6 +113,36 @@ def test_a_delete_of_nothing_is_no_error(v2: Play) -> None:
         for path in ("data/nope", "data/empty", "data/", "metadata/nope", "metadata/"):
             assert (await kv("DELETE", path)).status == 204
         assert await kv.stored() == ["metadata/empty"]
+
+    v2(scenario)
+
+
+def test_of_more_versions_than_anybody_keeps_the_oldest_go(v2: Play) -> None:
+    """Others have turns while there are many to be shown, and to be removed."""
+
+    async def scenario(kv: Driver) -> None:
+        await kv("POST", "metadata/a", {"max_versions": 2**32 - 1})
+        await kv("POST", "config", {"max_versions": 2**32 - 1})
+        many = [Version(number, Nanos(number)) for number in range(1, 13_000)]
+        async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
+            row = await store.load(view, "a")
+            assert row is not None
+            newest = Version(13_000, Nanos(13_000))
+            row = msgspec.structs.replace(
+                row, older=store.packed(many), current=13_000, newest=newest, oldest=1, data=b"{}"
+            )
+            await store.save(view, "a", row)
+            for version in many[:3100]:
+                await store.save_data(view, "a", version.number, b"{}")
+        async with of_others() as turns:
+            assert len((await kv("GET", "metadata/a")).data["versions"]) == 13_000
+        assert turns.count > 3
+        await _write(kv, "a", {"v": 1})
+        data = (await kv("GET", "metadata/a")).data
+        assert (data["max_versions"], data["oldest_version"]) == (2**32 - 1, 3002)
+        assert [int(number) for number in data["versions"]] == list(range(3002, 13_002))
+        left = [path for path in await kv.stored() if path.startswith("versions/")]
+        assert len(left) == 99
 
     v2(scenario)
 
