@@ -202,15 +202,20 @@ class MountTable:
         """Whether there is the mount whose logins have this id."""
         return logins in self._logins
 
-    def conflict(self, path: str, *, apart: str = "") -> str:
+    def conflict(self, path: str) -> str:
         """Return the path of a mount at, above or below `path`, or "" when there is room for one.
 
-        Mounts of a kind that this server does not have keep their place too. `apart` is overlooked.
+        Mounts of a kind that this server does not have keep their place too.
         """
-        for taken in sorted({*self._by_path, *self._asleep} - {apart}):
-            if path.startswith(taken) or taken.startswith(path):
-                return taken
-        return ""
+        end = path.find("/") + 1
+        while end > 0:
+            above = path[:end]
+            if above in self._by_path or above in self._asleep:
+                return above
+            end = path.find("/", end) + 1
+        below = [taken for taken in self._by_path if taken.startswith(path)]
+        below += [taken for taken in self._asleep if taken.startswith(path)]
+        return min(below, default="")
 
     def find(self, path: str) -> Mount | None:
         """Return the mount whose path is the longest prefix of `path`; the mount's own name counts."""

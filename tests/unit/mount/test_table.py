@@ -2,11 +2,13 @@
 """The mount table: longest prefix, room for a mount, what is kept of kinds that do not exist here."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from tests.growth import seconds
 from tests.unit.barrier.open import open_barrier
 from vault.barrier.barrier import Barrier
 from vault.barrier.stored import raw
@@ -78,6 +80,26 @@ def test_there_is_room_beside_a_mount_but_not_above_or_below(path: str, expected
         assert table.conflict(path) == expected
 
     play(scenario, "a/", "b/c/")
+
+
+def test_the_first_of_several_mounts_in_the_way_is_named() -> None:
+    async def scenario(table: MountTable, barrier: Barrier) -> None:
+        for path, expected in (("b/", "b/a/"), ("b/c/d/e/", "b/c/d/"), ("b/c/", "b/c/d/"), ("b/c/x/", "")):
+            assert table.conflict(path) == expected
+
+    play(scenario, "b/z/", "b/c/d/", "b/a/", "c/")
+
+
+def test_to_look_for_room_takes_less_than_to_sort_all_mounts() -> None:
+    paths = [hashlib.sha256(bytes([number % 256, number // 256])).hexdigest() + "/" for number in range(5000)]
+
+    def least(work: Callable[[], object]) -> float:
+        return min(seconds(work) for _ in range(9))
+
+    async def scenario(table: MountTable, barrier: Barrier) -> None:
+        assert least(lambda: table.conflict("x/")) < least(lambda: sorted(paths))
+
+    play(scenario, *paths)
 
 
 def test_a_kind_that_does_not_exist_here_is_not_served_but_kept() -> None:
