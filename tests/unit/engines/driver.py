@@ -46,6 +46,8 @@ class Answer(msgspec.Struct):
     lease_duration: int = 0
     text: bytes = b""
     raw: bytes | None = None
+    long: bool = False
+    """Whether it is encoded and hashed off the event loop."""
 
 
 class Driver:
@@ -157,4 +159,5 @@ def _answer(reply: Reply[object] | msgspec.Struct | None, call: Call) -> Answer:
         reply.lease_duration,
         text,
         reply.raw,
+        reply.long,
     )

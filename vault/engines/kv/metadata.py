@@ -27,6 +27,8 @@ from vault.values.times import Nanos, Seconds
 
 _SWITCHES: Final = ("cas_required", "metadata_cas_required")
 _UINT32: Final = 0xFFFF_FFFF
+_FEW: Final = 200
+"""Names and versions whose metadata are encoded, and hashed for the audit log, on the event loop: more take many milliseconds."""
 
 
 class MetadataRoutes(Engine):
@@ -60,12 +62,13 @@ class MetadataRoutes(Engine):
         await store.save_config(call.tx, replace(await store.load_config(call.tx), **changes))
 
     @read("metadata/{path:any}", event="kv.metadata.read", resource="kv.secret")
-    async def read_metadata(self, call: Call, params: SecretPath) -> MetadataResult:
+    async def read_metadata(self, call: Call, params: SecretPath) -> Reply[MetadataResult]:
         """Read a secret's settings and the history of its versions."""
         row = await store.load(call.reader, params.path)
         if row is None:
             raise NotFound
-        return await logic.metadata_result(row, store.versions(row), TimeSlice())
+        shown = await logic.metadata_result(row, store.versions(row), TimeSlice())
+        return Reply(shown, long=len(shown.versions) > _FEW)
 
     @write(
         "metadata/{path:any}",
@@ -167,13 +170,13 @@ class MetadataRoutes(Engine):
     async def list_detailed(self, call: Call, params: Listing) -> Reply[DetailedKeys]:
         """List the names in a folder, with the metadata of each secret."""
         names, headers = pages.cut(call, params, await _names(call.reader, params))
-        return Reply(await _detailed(call.reader, params, names), headers=headers)
+        return await _detailed(call.reader, params, names, headers)
 
     @scan("detailed-metadata/{path:any}", reads="data/", resource="kv.folder")
     async def scan_detailed(self, call: Call, params: ScanParams) -> Reply[DetailedKeys]:
         """List every secret below a folder, with its metadata."""
         names, headers = await _leaves(call, params)
-        return Reply(await _detailed(call.reader, params, names), headers=headers)
+        return await _detailed(call.reader, params, names, headers)
 
     async def metadata_exists(self, call: Call) -> bool:
         """Tell update from create."""
@@ -229,11 +232,17 @@ async def _leaves(call: Call, params: ScanParams) -> tuple[Sequence[str], Mappin
     )
 
 
-async def _detailed(view: ReadView, params: Listing, names: Sequence[str]) -> DetailedKeys:
+async def _detailed(
+    view: ReadView, params: Listing, names: Sequence[str], headers: Mapping[str, str] | None
+) -> Reply[DetailedKeys]:
     found: dict[str, MetadataResult | Mapping[str, str]] = {}
-    turn = TimeSlice()
+    turn, versions = TimeSlice(), 0
     for name in names:
         row = None if name.endswith("/") else await store.load(view, _folder(params.path) + name)
-        found[name] = {} if row is None else await logic.metadata_result(row, store.versions(row), turn)
+        if row is None:
+            found[name] = {}
+        else:
+            found[name] = shown = await logic.metadata_result(row, store.versions(row), turn)
+            versions += len(shown.versions)
         await turn.step()
-    return DetailedKeys(found, names)
+    return Reply(DetailedKeys(found, names), headers=headers, long=len(names) + versions > _FEW)

@@ -113,8 +113,11 @@ def test_others_have_turns_while_the_metadata_of_many_secrets_are_listed(v2: Pla
             for number in range(3000):
                 await store.save(view, f"f/{number}", row)
         async with of_others() as turns:
-            assert len((await kv("LIST", "detailed-metadata/f/")).data["keys"]) == 3000
+            listed = await kv("LIST", "detailed-metadata/f/")
         assert turns.count > 3
+        assert len(listed.data["keys"]) == 3000
+        assert listed.long and (await kv("SCAN", "detailed-metadata/")).long
+        assert not (await kv("LIST", "detailed-metadata/f/", limit=9)).long
 
     v2(scenario)
 
