@@ -158,6 +158,8 @@ _MARKED = {
         "test_transit_uses::test_what_is_gone_is_counted_no_more",
         "asked_alone",
     ): "each process has uses that it has not stored yet",
+    ("test_devices_behind", "asked_alone"): "one process lacks a device",
+    ("test_unknown_outcomes", "asked_alone"): "its storage is its own",
     ("test_unrecorded", "asked_alone"): "takes the audit device of one process away",
     (
         "test_uses::test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothing",

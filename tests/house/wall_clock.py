@@ -90,7 +90,9 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
             "_by_accessor _check_revocable _extend _info _lookup _renew revoke_accessor revoke_orphan"
         ),
         "vault/engines/token/issue.py": "_entry issue",
+        "vault/engines/cubbyhole/left.py": "due",
         "vault/lease/revocation.py": "_again due",
+        "vault/lease/tidy.py": "_mend",
         "vault/lease/store.py": "ended new",
         "vault/lease/namespace_sweep.py": "_end_leases due",
         "vault/policy/gate.py": "_verdict check decide filter lets_either narrow",

@@ -121,7 +121,7 @@ def test_who_took_too_long_while_it_was_committed_takes_back_nothing(
             lane.longest = -1  # type: ignore[misc]  # the end of what a request may take
         assert requests.end_overdue() == 1
         for lane, longest in lanes.items():
-            lane.longest = longest  # type: ignore[misc]
+            lane.longest = longest  # type: ignore[misc]  # and as long as before
         return await asked
 
     answer = application.run(late())
