@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from vault.storage.postgres import schema
-from vault.storage.postgres.connection import Connection, Full, Lost
+from vault.storage.postgres.connection import Connection, Full, Late, Lost, Silent, late
 from vault.storage.postgres.database import Database, Slot
 from vault.storage.postgres.lanes import EntryRow, Lanes
 from vault.storage.postgres.lines import Lines
@@ -23,11 +23,17 @@ from vault.storage.postgres.unit import Unit, ask_all
 from vault.storage.protocol import Conflict, OutcomeUnknown, StorageFailure
 
 _TOGETHER: Final = 128
+_HEAVIEST: Final = 16 << 20
+"""Bytes of values in one commit of several units: less than a second, in which nobody else commits."""
+_HEAVY: Final = 4 << 20
+"""Bytes of values for which a commit may take a second longer than others."""
 _ENOUGH: Final = 8
 """Units that are worth a round trip of their own, so that whoever comes later need not be waited for."""
 _FADING: Final = 0.95
 _LONGEST_STEP: Final = 1 << 24
 """Epochs grow by up to so much: two histories share none, and there are enough for many years."""
+_GRACE: Final = 0.5
+"""Seconds for which a commit is waited for beyond its limit: the database ends it first, and says so."""
 _FIND_OUT: Final = 5.0
 """Seconds for which the outcome of a batch is looked for."""
 _PAUSE: Final = 0.05
@@ -45,11 +51,22 @@ class Batch:
         self.reads: set[str] = set()
         self.untrue: dict[tuple[str, str], None] = {}
         """Facts, by kind and key, that are untrue after it."""
+        self.weight = 0
+        """How many bytes the values of all units have."""
         self.closed = False
+
+    @property
+    def heavy(self) -> bool:
+        """Whether it may take longer than others."""
+        return self.weight >= _HEAVY
 
     def takes(self, unit: Unit) -> bool:
         """Whether a unit may be committed with these, after them: nothing that they make untrue is what it rests on."""
-        return not self.closed and (not self.untrue or unit.outlasts(self.untrue))
+        return (
+            not self.closed
+            and (not self.units or self.weight + unit.weight <= _HEAVIEST)
+            and (not self.untrue or unit.outlasts(self.untrue))
+        )
 
     def add(self, unit: Unit) -> None:
         """Take a unit along: in one group with those that it read from, or whose writes it replaces."""
@@ -69,6 +86,7 @@ class Batch:
         self.closed = len(self.units) >= _TOGETHER or unit.full
 
     def _note(self, unit: Unit) -> None:
+        self.weight += unit.weight
         for path in unit.rows:
             before = self.rows.get(path)
             if before is not None:
@@ -102,7 +120,7 @@ class Batch:
         }
         doomed = [unit for unit in self.units if unit.group in groups]
         self.units = [unit for unit in self.units if unit.group not in groups]
-        self.rows, self.timers, self.reads, self.untrue = {}, {}, set(), {}
+        self.rows, self.timers, self.reads, self.untrue, self.weight = {}, {}, set(), {}, 0
         for unit in self.units:
             unit.replaced.clear()
             self._note(unit)
@@ -204,6 +222,7 @@ class Batches:
         first, following = self._sent[0], self._waiting[0]
         return (
             len(self._sent) == 1
+            and not first.heavy
             and len(following.units) >= len(first.units)
             and self._has_room()
             and following.apart(first)
@@ -304,10 +323,9 @@ class Batches:
             return await self._outcome_by(self._writer, batch)
 
     async def _outcome_by(self, slot: Slot, batch: Batch) -> tuple[set[int], int, int]:
-        values = arguments(batch, self._database)
         try:
             connection = await slot.connection()
-            row = await connection.row(schema.COMMIT, *values)
+            row = await _written(connection, batch, self._database)
         except Lost as lost:
             connection, row = await found_out(slot, batch.id, lost)
         return set(row[0]), self._database.epoch_of(connection, row[1]), row[2]
@@ -332,8 +350,41 @@ async def found_out(slot: Slot, batch: uuid.UUID, lost: Lost) -> tuple[Connectio
             continue
         if row[2]:
             return connection, row
-        raise StorageFailure(str(lost)) from None
+        raise StorageFailure(lost.late if isinstance(lost, Silent) else str(lost)) from None
     raise OutcomeUnknown(f"{lost}; what was to be written may have been") from None
+
+
+async def _written(connection: Connection, batch: Batch, database: Database) -> Sequence[Any]:
+    """Commit a batch; return how it ended. What is heavy gets the time for it, in a transaction as that has a limit of its own."""
+    if not batch.heavy:
+        return await write(connection, batch, database)
+    try:
+        await connection.run("BEGIN")
+        row = await write(connection, batch, database)
+        await connection.run("COMMIT")
+    except BaseException:
+        connection.abort()
+        raise
+    return row
+
+
+async def write(connection: Connection, batch: Batch, database: Database) -> Sequence[Any]:
+    """Have a batch written, and committed with the transaction that is open, if there is one; there is where it is heavy.
+
+    Raises `StorageFailure`, and `Lost` where the connection is gone.
+    """
+    limit = database.deadline
+    if batch.heavy:
+        limit += batch.weight / _HEAVY
+        limits = (
+            "statement_timeout",
+            "idle_in_transaction_session_timeout",
+        )  # for the server is idle until it has it all
+        await connection.run("; ".join(f"SET LOCAL {name} = '{limit * 1000:.0f}ms'" for name in limits))
+    try:
+        return await connection.row(schema.COMMIT, *arguments(batch, database), patience=limit + _GRACE)
+    except Late:
+        raise StorageFailure(late(database.address)) from None
 
 
 def arguments(batch: Batch, database: Database) -> Iterable[object]:

@@ -76,7 +76,18 @@ class Lost(StorageFailure):
 
 
 class Silent(Lost):
-    """The database did not answer in time."""
+    """The database did not answer in time.
+
+    `late` is what is to be said where it answers others, and so was busy with this.
+    """
+
+    def __init__(self, message: str, late: str = "") -> None:
+        super().__init__(message)
+        self.late = late or message
+
+
+class Late(StorageFailure):
+    """The database ended a statement that took too long."""
 
 
 class Connection:
@@ -125,9 +136,11 @@ class Connection:
         )
         return rows
 
-    async def row(self, query: str, *values: object) -> Sequence[Any]:
-        """Return the one row that a statement has. Raises as `rows` does."""
-        row: Sequence[Any] = await self._result(self._raw.fetchrow(query, *values, timeout=self._patience))
+    async def row(self, query: str, *values: object, patience: float | None = None) -> Sequence[Any]:
+        """Return the one row that a statement has. `patience` is in seconds, if not as usual. Raises as `rows` does."""
+        row: Sequence[Any] = await self._result(
+            self._raw.fetchrow(query, *values, timeout=patience or self._patience)
+        )
         return row
 
     async def run(self, script: str) -> None:
@@ -151,11 +164,13 @@ class Connection:
         except asyncpg.PostgresConnectionError as error:
             self.abort()
             raise Lost(str(failure(self._address, error))) from None
+        except asyncpg.QueryCanceledError as error:
+            raise Late(str(failure(self._address, error))) from None
         except asyncpg.PostgresError as error:
             raise failure(self._address, error) from None
         except TimeoutError as error:
             self.abort()
-            raise Silent(str(failure(self._address, error))) from None
+            raise Silent(str(failure(self._address, error)), late(self._address)) from None
         except _BROKEN as error:
             self.abort()
             raise Lost(str(failure(self._address, error))) from None
@@ -179,6 +194,11 @@ class Connection:
 def failure(address: Address, error: BaseException) -> StorageFailure:
     """Say what went wrong and what to do, without anything that was sent or is stored."""
     return StorageFailure(f"storage {address}: {_meaning(error)}")
+
+
+def late(address: Address) -> str:
+    """Say that a commit took too long, though the database answers."""
+    return f"storage {address}: the commit took too long and was ended; nothing of it was kept"
 
 
 def _meaning(error: BaseException) -> str:

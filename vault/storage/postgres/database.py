@@ -44,7 +44,7 @@ class Database:
     ) -> None:
         """`deadline` is how many seconds a statement may take."""
         self.address: Final = address
-        self._deadline: Final = deadline
+        self.deadline: Final = deadline
         self._on_statement = on_statement
         self._on_turn = on_turn
         self.timeline = 0
@@ -74,7 +74,7 @@ class Database:
         if loop.time() < self._not_before:
             raise type(self._refusal)(str(self._refusal))
         try:
-            connection = await Connection.make(self.address, self._deadline)
+            connection = await Connection.make(self.address, self.deadline)
             try:
                 await self.check(connection)
             except BaseException:

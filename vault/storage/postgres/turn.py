@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from vault.storage.postgres import parts, schema
-from vault.storage.postgres.batches import Batch, arguments, found_out
+from vault.storage.postgres.batches import Batch, found_out, write
 from vault.storage.postgres.connection import Connection, Lost, Silent
 from vault.storage.postgres.database import Database, Slot
 from vault.storage.postgres.lanes import Lanes, RangePage, row_at
@@ -229,7 +229,7 @@ class TurnTransaction(Statements):
     async def _write(self, batch: Batch) -> int:
         batch.add(self.unit)
         self._written = True
-        row = await self._connection.row(schema.COMMIT, *arguments(batch, self._database))
+        row = await write(self._connection, batch, self._database)
         newest: int = row[1]
         return newest
 

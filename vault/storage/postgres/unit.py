@@ -65,6 +65,11 @@ class Unit:
         return all(self.basis.outlasts(*fact) for fact in untrue)
 
     @property
+    def weight(self) -> int:
+        """How many bytes its values have."""
+        return self._bytes + self._long_bytes
+
+    @property
     def full(self) -> bool:
         """Whether it is more than should wait in memory."""
         return (
