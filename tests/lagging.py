@@ -89,6 +89,10 @@ class _Transaction(_Reader):
         """See `Tx.delete_prefix`."""
         return await _late(self._write.delete_prefix(prefix))
 
+    async def delete_some(self, prefix: str, limit: int, *, after: str = "") -> str:
+        """See `Tx.delete_some`."""
+        return await _late(self._write.delete_some(prefix, limit, after=after))
+
     async def at(self, timer: Timer) -> None:
         """See `Tx.at`."""
         await _late(self._write.at(timer))

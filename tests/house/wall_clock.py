@@ -95,6 +95,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/lease/tidy.py": "_mend",
         "vault/lease/store.py": "ended new",
         "vault/lease/namespace_sweep.py": "_end_leases due",
+        "vault/mount/removal.py": "due",
         "vault/policy/gate.py": "_verdict check decide filter lets_either narrow",
         "vault/server/compose/app.py": "_close _watch_forever at",
         "vault/server/compose/unseal.py": "ensure_root",

@@ -18,6 +18,8 @@ from vault.values.times import Millis
 
 _EVER = Millis(1 << 60)
 _MANY = 1_000_000
+_TOGETHER = 500
+"""Entries that are read at once: of more that wait than 1,024, PostgreSQL's storage refuses some."""
 _MEMORY = ("entries", "paths", "alarms", "changes", "epoch")
 
 
@@ -83,7 +85,9 @@ async def entries_of(storage: Storage) -> dict[str, bytes]:
     """Return all entries that a storage holds."""
     reader = storage.reader()
     paths = await reader.scan("")
-    values = await asyncio.gather(*(reader.get(path) for path in paths))
+    values: list[bytes | None] = []
+    for first in range(0, len(paths), _TOGETHER):
+        values += await asyncio.gather(*(reader.get(path) for path in paths[first : first + _TOGETHER]))
     return {path: value for path, value in zip(paths, values, strict=True) if value is not None}
 
 

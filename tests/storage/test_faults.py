@@ -14,7 +14,7 @@ from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.storage.sqlite.storage import SqliteStorage
 from vault.values.times import Millis
 
-STATEMENTS = 24
+STATEMENTS = 28
 """At least as many as the scripted transaction has on any storage; checked by the test."""
 
 
@@ -27,6 +27,7 @@ async def script(storage: Storage) -> None:
         await tx.list("new/")
         await tx.scan("")
         await tx.delete("old")
+        assert await tx.delete_some("tree/", 1)
         await tx.delete_prefix("tree/")
         await tx.at(Timer("k", "new", Millis(5)))
         await tx.cancel("k", "old")
@@ -94,7 +95,18 @@ async def count_statements(store: Store) -> list[str]:
 def test_the_faults_cover_every_statement_of_the_script(store: Store) -> None:
     seen = asyncio.run(count_statements(store))
     assert 12 <= len(seen) <= STATEMENTS
-    assert {"get", "put", "list", "scan", "delete", "delete_prefix", "at", "cancel", "commit"} <= set(seen)
+    assert {
+        "get",
+        "put",
+        "list",
+        "scan",
+        "delete",
+        "delete_prefix",
+        "delete_some",
+        "at",
+        "cancel",
+        "commit",
+    } <= set(seen)
 
 
 @pytest.mark.parametrize("at", range(STATEMENTS))

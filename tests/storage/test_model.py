@@ -20,6 +20,7 @@ STEP = st.one_of(
     st.tuples(st.just("put"), PATH, st.one_of(st.binary(max_size=4), st.just(bytes(LONG + 1)))),
     st.tuples(st.just("delete"), PATH, st.just(b"")),
     st.tuples(st.just("delete_prefix"), PREFIX, st.just(b"")),
+    st.tuples(st.just("delete_some"), PREFIX, st.binary(max_size=4)),
 )
 Step = tuple[str, str, bytes]
 
@@ -51,8 +52,14 @@ async def do(tx: Tx, model: dict[str, bytes], step: Step) -> None:
         await tx.delete(path)
         model.pop(path, None)
     else:
-        doomed = [known for known in model if known.startswith(path) and known != path]
-        assert await tx.delete_prefix(path) == len(doomed)
+        doomed = [path + name for name in paths(model, path, "", 0)]
+        if verb == "delete_some":
+            limit = len(value) + 1
+            left = doomed[limit:]
+            doomed = doomed[:limit]
+            assert await tx.delete_some(path, limit) == (doomed[-1][len(path) :] if left else "")
+        else:
+            assert await tx.delete_prefix(path) == len(doomed)
         for known in doomed:
             del model[known]
 

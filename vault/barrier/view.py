@@ -257,6 +257,10 @@ class View(ReadView):
         """Remove everything below `prefix`; return how many entries there were."""
         return self._write.delete_prefix(self._prefix + prefix)
 
+    def delete_some(self, prefix: str, limit: int) -> Coroutine[Any, Any, str]:
+        """Remove the first entries below `prefix`; return the last of them, empty if none are left. See `Tx.delete_some`."""
+        return self._write.delete_some(self._prefix + prefix, limit)
+
     def at(self, timer: Timer) -> Coroutine[Any, Any, None]:
         """Set a timer; its kind and key are the caller's, unprefixed."""
         return self._write.at(timer)

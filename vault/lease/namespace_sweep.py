@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Removing what a namespace held, once it answers nothing any more.
 
-What its leases stand for is taken back first: nobody could find it afterwards. Then everything goes at once.
+What its leases stand for is taken back first: nobody could find it afterwards. Then everything goes, by rounds.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Sweeper:
             return
         if entry.abandoned:
             self._log.caution("core", "a namespace went sealed: what its leases stand for was not taken back")
-            await self._namespaces.sweep(core, namespace_id)
+            await self._namespaces.sweep(core, namespace_id, self._clock.millis())
             return
         waiting, lost = await self._end_leases(core, namespace_id)
         if waiting:
@@ -49,7 +49,7 @@ class Sweeper:
             return
         if lost:
             self._log.caution("core", "a namespace went with leases that could not be revoked", count=lost)
-        await self._namespaces.sweep(core, namespace_id)
+        await self._namespaces.sweep(core, namespace_id, self._clock.millis())
 
     async def _end_leases(self, core: View, namespace_id: NamespaceId) -> tuple[bool, int]:
         """Have leases ended now; return whether some are not over yet, and how many were given up before."""

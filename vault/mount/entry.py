@@ -16,6 +16,8 @@ from vault.values.times import Seconds
 
 SYSTEM_MAX_TTL: Final = Seconds(2_764_800)
 """The default lease and the longest one (768 h), unless a mount or the configuration says otherwise."""
+MOUNTS: Final = "mount/"
+"""Where a namespace keeps its mount table, each mount by its uuid."""
 MOUNT_KIND: Final = "mount"
 """Kind of the cached fact 'the mount table'; the key is empty."""
 

@@ -24,10 +24,10 @@ from vault.framework.reply import Reply
 from vault.framework.request.operation import Operation
 from vault.framework.route import Access
 from vault.framework.route_table import RouteTable, special
-from vault.mount.entry import MOUNT, MOUNT_KIND, MountConfig, MountEntry
+from vault.mount.entry import MOUNT, MOUNT_KIND, MOUNTS, MountConfig, MountEntry
+from vault.namespace.removal import remove_below
 from vault.values.ids import NO_MOUNT, MountAccessor, MountId
 
-_PREFIX: Final = "mount/"
 _TOGETHER: Final = 8
 """Mounts that are asked for at once: more than most namespaces have, and storage may answer them in one round trip."""
 _ALIASES: Final = {
@@ -253,7 +253,7 @@ class MountTable:
         core = self._barrier.reader(self._namespace.id, core_prefix(self._namespace.id))
         loaded: dict[str, Mount] = {}
         asleep: set[str] = set()
-        uuids, pace = await core.list(_PREFIX), TimeSlice()
+        uuids, pace = await core.list(MOUNTS), TimeSlice()
         for at in range(0, len(uuids), _TOGETHER):
             found = await asyncio.gather(*(_stored(core, uuid) for uuid in uuids[at : at + _TOGETHER]))
             for entry in found:
@@ -279,20 +279,28 @@ class MountTable:
 
     async def put(self, core: View, entry: MountEntry) -> None:
         """Store a mount, new or changed."""
-        await core.put(_PREFIX + entry.uuid, MOUNT.encode(entry))
+        await core.put(MOUNTS + entry.uuid, MOUNT.encode(entry))
         await core.invalidate(MOUNT_KIND, self._namespace.id)
 
     async def remove(self, core: View, entry: MountEntry) -> None:
-        """Remove a mount and all its data."""
+        """Remove a mount and its data: of much, the rest by and by. Nothing leads there, as its uuid is not used again."""
+        await remove_below(core, core.prefix + entry.prefix)
+        await self._forget(core, entry)
+
+    async def hand_over(self, core: View, entry: MountEntry) -> None:
+        """Remove a mount that goes to another namespace, with all its data at once: it may come back with the same uuid."""
         await core.delete_prefix(entry.prefix)
-        await core.delete(_PREFIX + entry.uuid)
+        await self._forget(core, entry)
+
+    async def _forget(self, core: View, entry: MountEntry) -> None:
+        await core.delete(MOUNTS + entry.uuid)
         await core.invalidate(MOUNT_KIND, self._namespace.id)
 
 
 async def _stored(core: ReadView, uuid: str) -> MountEntry | None:
     """Return a mount as it is stored. Raises `DamagedMount` and `NewerFormat`."""
     try:
-        value = await core.get(_PREFIX + uuid)
+        value = await core.get(MOUNTS + uuid)
         return None if value is None else MOUNT.decode(value)
     except NewerFormat:
         raise

@@ -12,8 +12,10 @@ from vault.barrier.stored import NewerFormat
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.entry import NAMESPACE, NAMESPACE_KIND, NamespaceEntry
-from vault.namespace.parked import forget
+from vault.namespace.parked import place_of
+from vault.namespace.removal import remove_below
 from vault.values.ids import VAULT, NamespaceId
+from vault.values.times import Millis
 
 _PREFIX: Final = "namespace/"
 
@@ -167,9 +169,17 @@ class Namespaces:
         value = await core.space(ROOT.id).get(_PREFIX + namespace_id)
         return None if value is None else NAMESPACE.decode(value)
 
-    async def sweep(self, core: View, namespace_id: NamespaceId) -> None:
-        """Remove everything that a namespace holds, then the namespace itself."""
-        await core.transaction.delete_prefix(core_prefix(namespace_id))
-        await forget(core, namespace_id)
+    async def sweep(
+        self, core: View, namespace_id: NamespaceId, now: Millis = Millis(1), after: str = ""
+    ) -> str | None:
+        """Remove a round of what a namespace holds, which is marked, or the namespace itself where that was all.
+
+        Until then its id is taken, so that no other one gets what is left. See `remove_below`.
+        """
+        place, waiting = core_prefix(namespace_id), place_of(namespace_id)
+        last = await remove_below(core, place, waiting, now=now, after=after)
+        if last is not None:
+            return last
         await core.space(ROOT.id).delete(_PREFIX + namespace_id)
         await core.invalidate(NAMESPACE_KIND, namespace_id)
+        return None

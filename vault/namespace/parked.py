@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from vault.barrier.stored import MARK
-from vault.barrier.view import ReadView, View
+from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT
 from vault.storage.paging import pages
 from vault.values.ids import NamespaceId
@@ -42,6 +42,6 @@ async def done(core: View, owner: NamespaceId, kind: str, key: str) -> None:
     await core.space(ROOT.id).delete(f"{_PREFIX}{owner}/{kind}/{key}")
 
 
-async def forget(core: View, owner: NamespaceId) -> None:
-    """Forget all that waits for a namespace, which is being removed."""
-    await core.space(ROOT.id).delete_prefix(f"{_PREFIX}{owner}/")
+def place_of(owner: NamespaceId) -> str:
+    """Return the prefix in storage of all that waits for a namespace."""
+    return f"{core_prefix(ROOT.id)}{_PREFIX}{owner}/"

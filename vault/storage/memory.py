@@ -14,7 +14,17 @@ import msgspec
 from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below, refuse_unfit
-from vault.storage.protocol import Basis, Change, Check, Node, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.protocol import (
+    MOST_REMOVED,
+    Basis,
+    Change,
+    Check,
+    Node,
+    ReadTx,
+    StorageFailure,
+    Timer,
+    Tx,
+)
 from vault.values.times import Millis, time_after
 
 KEPT_CHANGES: Final = 10_000
@@ -167,6 +177,20 @@ class _Transaction(_Reader):
         for path in doomed:
             self._written[path] = None
         return len(doomed)
+
+    async def delete_some(self, prefix: str, limit: int, *, after: str = "") -> str:
+        """See `Tx.delete_some`."""
+        entries = self._statement("delete_some").entries
+        doomed: list[str] = []
+        room, last = MOST_REMOVED, ""
+        for path in self._seek(f"{prefix}{after}\0", end_of(prefix)):
+            if len(doomed) == limit or room <= 0:
+                last = doomed[-1][len(prefix) :]
+                break
+            doomed.append(path)
+            room -= len(self._written.get(path) or entries.get(path) or b"")
+        self._written.update(dict.fromkeys(doomed))
+        return last
 
     async def at(self, timer: Timer) -> None:
         """See `Tx.at`."""

@@ -23,6 +23,10 @@ LONGEST_PATH: Final = 2600
 """Bytes of a path, or of kind and key of a timer or a change: PostgreSQL's index takes hardly more."""
 
 
+MOST_REMOVED: Final = 16 << 20
+"""Bytes of values after which `Tx.delete_some` takes no further path: a database frees each page of a long value."""
+
+
 Check = Callable[[], None]
 """Has the last word before a commit; a `CommitRefused` that it raises undoes what was to be committed."""
 
@@ -128,7 +132,18 @@ class Tx(ReadTx, Protocol):
         ...
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove every path below `prefix` (which ends in `/`); return how many there were."""
+        """Remove every path below `prefix` (which ends in `/`); return how many there were.
+
+        Nobody else writes meanwhile: where there may be many, `delete_some` goes by rounds.
+        """
+        ...
+
+    async def delete_some(self, prefix: str, limit: int, *, after: str = "") -> str:
+        """Remove the first paths below `prefix` (which ends in `/`) and behind `after`; return the last, empty if none are left.
+
+        They are `limit` at most, and may be fewer where they hold more than `MOST_REMOVED`. What is returned is relative to
+        `prefix`, as `after` is: who goes on from there spares the database a look at all that it has removed.
+        """
         ...
 
     async def at(self, timer: Timer) -> None:

@@ -43,7 +43,8 @@ def test_a_view_lists_scans_and_deletes_below_its_prefix() -> None:
             assert list(await view.scan("b/")) == ["c", "d"]
             assert list(await view.scan("", after="a", limit=2)) == ["b/c", "b/d"]
             await view.delete("e")
-            assert await view.delete_prefix("b/") == 2
+            assert await view.delete_some("b/", 1)
+            assert await view.delete_prefix("b/") == 1
             assert list(await view.scan("")) == ["a"]
 
     asyncio.run(scenario())
@@ -110,7 +111,7 @@ def test_a_read_only_view_cannot_write_even_through_a_transaction() -> None:
         async with storage.write() as tx:
             view = barrier.read_view(tx, ROOT_ID, "m/")
             assert await view.get("a") is None
-            for name in ("put", "delete", "delete_prefix", "at", "cancel", "invalidate"):
+            for name in ("put", "delete", "delete_prefix", "delete_some", "at", "cancel", "invalidate"):
                 assert not hasattr(view, name)
                 assert not hasattr(view.sub("x/"), name)
 

@@ -27,14 +27,15 @@ def install(services: Services) -> Installation:
         return entries.read_entry(call, EntryPath(path="response"))
 
     async def remove_entries(core: View, key: TokenKey) -> bool:
-        home = services.tokens.namespace(key)
+        home, more = services.tokens.namespace(key), False
         for table in services.router.within(home) if home is not None else ():
             mount = table.get("cubbyhole/")
             if mount is not None:
-                await purge(core.space(table.namespace.id).mount(mount.entry.uuid), key)
+                view = core.space(table.namespace.id).mount(mount.entry.uuid)
+                more = await purge(view, key) or more
             else:
                 await left.note(core, table.namespace, key)
-        return False
+        return more
 
     response = CubbyholeResponseEngine(services.wrapper, services.barrier, own_entry)
     return Installation(

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vault.barrier.view import View
 from vault.values.ids import TokenKey
+
+_ROUND: Final = 1024
+"""Entries that one transaction removes."""
 
 
 def prefix(key: TokenKey) -> str:
@@ -12,9 +17,9 @@ def prefix(key: TokenKey) -> str:
     return f"{key}/"
 
 
-async def purge(view: View, key: TokenKey) -> int:
-    """Remove everything that a token kept, in the transaction that revokes it; return how much that was.
+async def purge(view: View, key: TokenKey) -> bool:
+    """Remove what a token kept, in the transaction that revokes it; return whether it has to be asked again, for the rest.
 
     `view` is the cubbyhole mount's, `key` the token's `Identity.key`.
     """
-    return await view.delete_prefix(prefix(key))
+    return await view.delete_some(prefix(key), _ROUND) != ""

@@ -19,9 +19,11 @@ from vault.lease.model import LEASE_KIND
 from vault.lease.namespace_sweep import Sweeper
 from vault.lease.store import LeaseStore
 from vault.log.purger import Purger
+from vault.mount.removal import Removals
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.namespace.parked import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
+from vault.namespace.removal import REMOVAL_KIND
 from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.leases import Leases
@@ -74,6 +76,7 @@ def background(
             TOKEN_KIND: expire_token,
             GONE_KIND: sweep_tokens,
             NAMESPACE_KIND: Sweeper(namespaces, leases.store, clock, ground.log).due,
+            REMOVAL_KIND: Removals(namespaces, clock).due,
             LEASE_KIND: leases.endings.due,
             KEPT_KIND: expiry(clock),
             **{kind: due for each in installed for kind, due in each.timers.items()},

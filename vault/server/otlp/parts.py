@@ -114,6 +114,14 @@ class _Transaction(_Reader):
         finally:
             self._trace.add("storage delete below", began, failed=failed)
 
+    async def delete_some(self, prefix: str, limit: int, *, after: str = "") -> str:
+        began, failed = perf_counter_ns(), True
+        try:
+            last, failed = await self._tx.delete_some(prefix, limit, after=after), False
+            return last
+        finally:
+            self._trace.add("storage delete below", began, failed=failed)
+
     async def at(self, timer: Timer) -> None:
         await self._tx.at(timer)
 

@@ -80,6 +80,17 @@ ENTRIES: Final = """
 TIMERS: Final = """
     SELECT kind, key, due, attempts FROM coffre.timer WHERE (kind, key) > ($1, $2) ORDER BY kind, key LIMIT $3
 """
+FIRST: Final = """
+    WITH first AS (
+        SELECT path, octet_length(value)::bigint AS bytes FROM coffre.entry
+        WHERE path >= $1 AND path < $2 ORDER BY path LIMIT $3 + 1
+    ), known AS (
+        SELECT path, row_number() OVER above AS number, sum(bytes) OVER above - bytes AS before
+        FROM first WINDOW above AS (ORDER BY path)
+    )
+    SELECT max(path), count(*) < (SELECT count(*) FROM first) FROM known WHERE number <= $3 AND before < $4
+"""
+"""The last of the first paths in a range, up to a number and so many bytes, and whether more follow. No value is read for it."""
 REMOVE_RANGE: Final = "SELECT coffre.remove_range($1, $2)"
 END_OF_ALL: Final = chr(0x10FFFF) * 651
 """Behind every path there can be."""

@@ -24,6 +24,8 @@ _LARGEST: Final = 1 << 63
 """PostgreSQL's integers lie between this and its negative."""
 _FEW: Final = 1024
 """Rows that are removed one by one; of a folder with more, the turn is taken first."""
+_FEW_AT_ONCE: Final = 64
+"""The same, where the folder may be any, and so the rows as long as any."""
 
 
 class Statements:
@@ -234,6 +236,17 @@ class Transaction(Statements):
         for path in doomed:
             await self.delete(prefix + path)
         return len(doomed)
+
+    async def delete_some(self, prefix: str, limit: int, *, after: str = "") -> str:
+        """See `Tx.delete_some`. Few rows are not much, however long each is."""
+        self.begin("delete_some")
+        found = await paths_below(self._page, prefix, after, min(limit, _FEW_AT_ONCE) + 1)
+        if len(found) > _FEW_AT_ONCE:
+            self.broke(Conflict("there is too much to remove without the turn"))
+            self.begin("delete_some")
+        for path in found[:limit]:
+            await self.delete(prefix + path)
+        return found[limit - 1] if len(found) > limit else ""
 
     async def commit(self) -> None:
         """Commit. Raises `Conflict` where what it read is not so any more; nothing was kept."""

@@ -21,7 +21,7 @@ from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.reads import bounds, names_below, page_of, paths_below, storable
 from vault.storage.postgres.transaction import Statements
 from vault.storage.postgres.unit import ask_all, merged
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import MOST_REMOVED, StorageFailure
 
 T = TypeVar("T")
 
@@ -209,6 +209,19 @@ class TurnTransaction(Statements):
         self._written = True
         (removed,) = await self._ask(self._connection.row(schema.REMOVE_RANGE, *between))
         return int(removed)
+
+    async def delete_some(self, prefix: str, limit: int, *, after: str = "") -> str:
+        """See `Tx.delete_some`."""
+        self.begin("delete_some")
+        between = bounds(prefix, after)
+        if between is None:
+            return ""
+        await self._unload()
+        last, more = await self._ask(self._connection.row(schema.FIRST, *between, limit, MOST_REMOVED))
+        if last is not None:
+            self._written = True
+            await self._ask(self._connection.row(schema.REMOVE_RANGE, between[0], f"{last}\1"))
+        return last[len(prefix) :] if more else ""
 
     async def room(self) -> None:
         """Give the database what is more than should wait in memory."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from vault.storage.order import end_of, is_text, refuse_unfit
-from vault.storage.protocol import Basis, Check, StorageFailure, Timer
+from vault.storage.protocol import MOST_REMOVED, Basis, Check, StorageFailure, Timer
 from vault.storage.sqlite.database import Connection
 from vault.storage.sqlite.group_commit import GroupCommit
 from vault.storage.sqlite.pending_writes import PendingWrites
@@ -17,6 +17,17 @@ from vault.storage.sqlite.row_cache import Look, Rows
 from vault.values.times import Millis
 
 _DELETE_RANGE: Final = "DELETE FROM entry WHERE path >= ? AND path < ?"
+_FIRST: Final = """
+    WITH first AS (
+        SELECT path, length(value) AS bytes FROM entry WHERE path >= ? AND path < ? ORDER BY path LIMIT ?
+    ), known AS (
+        SELECT path, row_number() OVER above AS number, sum(bytes) OVER above - bytes AS before
+        FROM first WINDOW above AS (ORDER BY path)
+    )
+    SELECT max(path), count(*) < (SELECT count(*) FROM first) FROM known WHERE number <= ? AND before < ?
+"""
+"""The last of the first paths in a range, up to a number and so many bytes, and whether more follow. No value is read for it."""
+_DELETE_FIRST: Final = "DELETE FROM entry WHERE path >= ? AND path <= ?"
 _CLAIM: Final = """
     UPDATE timer SET claimed_until = ?, attempts = attempts + 1
     WHERE (kind, key) IN (
@@ -172,6 +183,30 @@ class Transaction(RememberingReader):
             return await self._group.work(
                 lambda: self._group.connection.run("delete_prefix", _DELETE_RANGE, bounds).rowcount
             )
+
+    async def delete_some(self, prefix: str, limit: int, *, after: str = "") -> str:
+        """See `Tx.delete_some`."""
+        self._write("delete_some")
+        if not is_text(prefix + after):
+            return ""
+        few = await self._find(prefix, ("scan", after, min(limit + 1, _FEW)))
+        if len(few) < _FEW:
+            for path in few[:limit]:
+                await self.delete(prefix + path)
+            return few[limit - 1] if len(few) > limit else ""
+        end = end_of(prefix)
+        start, beyond = f"{prefix}{after}\0", BEHIND_TEXT if end is None else end
+
+        def remove() -> str:
+            connection = self._group.connection
+            bounds = (start, beyond, limit + 1, limit, MOST_REMOVED)
+            ((last, more),) = connection.rows("delete_some", _FIRST, bounds)
+            connection.run("delete_some", _DELETE_FIRST, (start, last))
+            return str(last)[len(prefix) :] if more else ""
+
+        with self._statement():
+            await self._spill()
+            return await self._group.work(remove)
 
     async def at(self, timer: Timer) -> None:
         """See `Tx.at`."""

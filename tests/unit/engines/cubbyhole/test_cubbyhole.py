@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.engines.driver import Driver, FakeClock, who
+from vault.barrier.stored import raw
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.store import purge
 from vault.framework.call import Identity
@@ -106,8 +107,21 @@ def test_a_purge_takes_one_tokens_entries_and_no_others() -> None:
             await hole("POST", "a", {"v": name})
             await hole("POST", "f/b", {"v": name})
         async with hole.barrier.write(ROOT_ID, "logical/one/") as view:
-            assert await purge(view, TokenKey("key-1")) == 2
-            assert await purge(view, TokenKey("key-none")) == 0
+            assert not await purge(view, TokenKey("key-1"))
+            assert not await purge(view, TokenKey("key-none"))
         assert await hole.stored() == ["key-11/a", "key-11/f/b"]
+
+    _play(scenario)
+
+
+def test_a_purge_of_many_entries_is_asked_again_until_none_is_left() -> None:
+    async def scenario(hole: Driver) -> None:
+        async with hole.barrier.write(ROOT_ID, "logical/one/") as view:
+            for number in range(1500):
+                await view.put(f"key-1/{number}", raw(b"x"))
+        for again in (True, False):
+            async with hole.barrier.write(ROOT_ID, "logical/one/") as view:
+                assert await purge(view, TokenKey("key-1")) == again
+        assert await hole.stored() == []
 
     _play(scenario)

@@ -124,7 +124,7 @@ class RemountEngine(Engine):
         await leave(home, source.table.namespace, mount)
         if apart:
             await _carry(call.core, source.table, target.table, moved)
-            await source.table.remove(home, mount.entry)
+            await source.table.hand_over(home, mount.entry)
         await target.table.put(call.core.space(target.table.namespace.id), moved)
         identifier = self._entropy.uuid()
         above = call.namespace.path

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The rounds by which the rows of mounts and namespaces go, once nothing leads to these any more."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from vault.barrier.view import View, core_prefix
+from vault.framework.clock import Clock
+from vault.mount.entry import MOUNTS
+from vault.namespace.book import Namespaces
+from vault.namespace.removal import remove_below
+from vault.values.ids import NamespaceId
+
+_PLACE: Final = re.compile("ns/([^/]+)/(?:mnt/([^/]+)/)?")
+"""Where a namespace's data lies, or that of a mount in it."""
+
+
+class Removals:
+    """Works off the timers that `vault.namespace.removal` sets."""
+
+    def __init__(self, namespaces: Namespaces, clock: Clock) -> None:
+        self._namespaces = namespaces
+        self._clock = clock
+        self._after: dict[str, str] = {}
+        """By key: up to where the rows are gone, as far as this process knows."""
+
+    async def due(self, core: View, key: str) -> None:
+        """Go on with one mount or namespace; called in a transaction, possibly more than once.
+
+        Whatever a timer says: nothing is removed of a mount that is in its table, nor of a namespace that is not marked.
+        """
+        found = _PLACE.fullmatch(key)
+        if found is None:
+            return
+        namespace_id, mount = NamespaceId(found[1]), found[2]
+        now, after, last = self._clock.millis(), self._after.pop(key, ""), None
+        if mount is None:
+            entry = await self._namespaces.stored(core, namespace_id)
+            if entry is not None and entry.tainted:
+                last = await self._namespaces.sweep(core, namespace_id, now, after)
+        elif not await core.transaction.has(f"{core_prefix(namespace_id)}{MOUNTS}{mount}"):
+            last = await remove_below(core, key, now=now, after=after)
+        if last:
+            self._after[key] = last
