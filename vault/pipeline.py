@@ -61,7 +61,6 @@ _NOTHING: Final = mount_prefix(NOWHERE.uuid)
 """Below this, no namespace ever stores anything."""
 
 Record = Callable[[Call, Reply[object] | None], Taken]
-Found = tuple[object] | None
 
 
 class Pipeline:
@@ -107,12 +106,14 @@ class Pipeline:
         """
         try:
             try:
-                reply = raise_refusal(await (self.attempt(call) if plan is None else self.repeat(call, plan)))
+                tried = self.attempt(call) if plan is None else self.repeat(call, plan)
+                reply = raise_refusal(call, await tried)
             except (FactsChanged, AskFirst, Conflict) as again:
                 reply = await self.retry(call, again)
             after, call.after = call.after, None
             if after is not None:
                 call.record.flush()
+                call.record.standing = True
                 await after()
             return reply
         except Exception as error:  # noqa: BLE001 -- it is raised again
@@ -324,16 +325,15 @@ class Pipeline:
             return
         raise Forbidden(path=call.path, capability=call.operation, reason=Reason.CREDENTIAL)
 
-    async def commit(self, call: Call, found: Found = None) -> Reply[object] | None:
+    async def commit(self, call: Call, found: tuple[object] | None = None) -> Reply[object] | None:
         """Run the handler in one transaction, or wrap what a look `found`, and make known here what changed first."""
         where = call.namespace.id
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core, found)
-            call.record.standing = True
         await self._follower.learn(core.transaction)
-        return raise_refusal(reply)
+        return raise_refusal(call, reply)
 
-    async def write(self, call: Call, core: View, found: Found = None) -> Reply[object] | None:
+    async def write(self, call: Call, core: View, found: tuple[object] | None = None) -> Reply[object] | None:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
         core.opened = call.reader.opened
         call.core = core
@@ -355,7 +355,9 @@ class Pipeline:
         reply = await self._wrapper.wrap(call, core, await self.filter_listing(call, result))
         if reply is not None and (reply.auth or reply.display_name or reply.wrap_info):  # it brings a token
             self._issue()
-        return await self.finish(call, reply, self._audit.before_commit)
+        answer = await self.finish(call, reply, self._audit.before_commit)
+        call.record.standing = True
+        return answer
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
         """Run the handler; neither answer, refusal, failure nor what it asks others rests on facts that `seen` outdates."""
@@ -458,7 +460,7 @@ class Pipeline:
                 lost, access = times == 0 and isinstance(again, Conflict), call.bound.route.access
                 unprepared = call.bound.before is not None and call.prepared is None
                 if lost or unprepared or access.writes_new or not access.writes:
-                    return raise_refusal(await self.attempt(call))
+                    return raise_refusal(call, await self.attempt(call))
                 # d. Outside the turn: what opens a transaction of its own (a token seen first), and what takes time.
                 await self.authenticate(call)
                 call.in_turn = True
@@ -470,9 +472,8 @@ class Pipeline:
                     await self._follower.catch_up()
                     self.require_same_namespace(call, where)
                     reply = await self.attempt(call, core)
-                    call.record.standing = True
                 await self._follower.learn(core.transaction)
-                return raise_refusal(reply)
+                return raise_refusal(call, reply)
             except (FactsChanged, AskFirst, Conflict) as later:
                 call.record.standing = False
                 forget_frames(again := later)

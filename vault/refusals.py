@@ -48,7 +48,7 @@ _LOST: Final = "Vault is sealed: its storage was moved or replaced; see the serv
 
 def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
     """Return what a client is told of an error; the log has what it is not told (SL-51)."""
-    if isinstance(error, StorageFailure) and not isinstance(error, OutcomeUnknown):
+    if isinstance(error, StorageFailure) and not isinstance(error, OutcomeUnknown | StorageLost):
         call.record.standing = False  # nothing was kept
     if isinstance(error, VaultError):
         return error
@@ -75,8 +75,9 @@ def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
     return Internal(detail=type(error).__name__)
 
 
-def raise_refusal(reply: Reply[object] | None) -> Reply[object] | None:
+def raise_refusal(call: Call, reply: Reply[object] | None) -> Reply[object] | None:
     """Refuse what was to be refused, now that what it wrote is kept. Raises `VaultError`."""
+    call.record.keep()
     if isinstance(reply, RefusedReply):
         raise reply.reason
     return reply
@@ -108,11 +109,16 @@ class UnaskedRefusals:
         self._audit, self._log = audit, log
 
     def require_devices(self, call: Call) -> None:
-        """Put a call off, as `Broker.require_devices`, before it spends a use of its token: it will come again. Raises `Busy`."""
+        """Put a call off, as `Broker.require_devices`, before it spends a use of its token: it will come again. Raises `Busy`.
+
+        Which device lacks what is told to those alone who are known.
+        """
         try:
             self._audit.require_devices(call)
         except Busy:
             call.identity = self._known(call)
+            if call.identity is None:
+                raise Busy from None
             raise
 
     def record(self, call: Call, error: VaultError) -> None:

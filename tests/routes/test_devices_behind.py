@@ -42,10 +42,12 @@ def test_who_is_put_off_keeps_what_waits_and_the_uses_of_a_token(
             application.request("GET", "/v1/secret/data/x", token="root"),
         ]
         assert [(one.status, "retry-after" in one.headers) for one in put_off] == [(503, True)] * 3
-        assert "siem" in put_off[0].body.decode()
+        assert "siem" in put_off[2].body.decode()
         assert application.records()[-1]["auth"]["policies"] == ["root"], (
             "who was put off is known all the same"
         )
+    stranger = application.request("GET", "/v1/secret/data/x", token="s.nobody")
+    assert (stranger.status, "siem" in stranger.body.decode()) == (503, False)
     watch.gate.refusal = ""
     assert _unwrap(application, wrapped).json()["data"] == {"a": "once"}
     left = application.request("GET", "/v1/auth/token/lookup-self", token=counted)

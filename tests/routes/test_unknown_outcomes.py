@@ -11,7 +11,7 @@ import pytest
 
 from tests.routes.driver import Answer, Application
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Change, OutcomeUnknown, StorageFailure, Tx
+from vault.storage.protocol import Change, Conflict, OutcomeUnknown, StorageFailure, Tx
 
 pytestmark = pytest.mark.asked_alone("its storage is its own")
 
@@ -31,6 +31,8 @@ class Watched(MemoryStorage):
 
     before: Callable[[], Awaitable[None]] = staticmethod(_nothing)
     after: Callable[[], Awaitable[None]] = staticmethod(_nothing)
+    undone: Callable[[], Awaitable[None]] = staticmethod(_nothing)
+    """What happens once a transaction was undone, before anybody is told."""
     silent = False
 
     def write(self, *, optimistic: bool = False) -> AbstractAsyncContextManager[Tx]:  # type: ignore[override]  # the memory's own block lies within
@@ -39,10 +41,15 @@ class Watched(MemoryStorage):
 
     @asynccontextmanager
     async def _block(self, inner: AbstractAsyncContextManager[Tx]) -> AsyncIterator[Tx]:
-        async with inner as tx:
-            yield tx
-            before, self.before = self.before, _nothing
-            await before()
+        try:
+            async with inner as tx:
+                yield tx
+                before, self.before = self.before, _nothing
+                await before()
+        except Conflict:
+            undone, self.undone = self.undone, _nothing
+            await undone()
+            raise
         after, self.after = self.after, _nothing
         await after()
 
@@ -143,3 +150,59 @@ def test_what_is_committed_is_answered_although_what_it_changed_could_not_be_rea
     assert [record["outcome"] for record in _outcomes(application)] == ["success"]
     storage.silent = False
     assert application.request("GET", f"/v1/{path}", token="root").status == 200
+
+
+def test_a_login_that_lost_to_another_and_is_refused_then_is_not_shown_as_done(
+    application: Application, storage: Watched
+) -> None:
+    role = "/v1/auth/approle/role/once"
+    application.request("POST", role, {"secret_id_num_uses": 1}, token="root")
+    proof = {
+        "role_id": application.request("GET", f"{role}/role-id", token="root").json()["data"]["role_id"],
+        "secret_id": application.request("POST", f"{role}/secret-id", token="root").json()["data"][
+            "secret_id"
+        ],
+    }
+    won: list[int] = []
+
+    async def log_in_meanwhile() -> None:
+        won.append((await application.ask("POST", "/v1/auth/approle/login", proof)).status)
+
+    storage.before, storage.undone = lambda: _fail(Conflict), log_in_meanwhile
+    assert application.request("POST", "/v1/auth/approle/login", proof).status == 400
+    assert won == [200]
+    done, failed = _outcomes(application)
+    assert (done["outcome"], failed["outcome"], failed["supersedes"]) == ("success", "failed", done["seq"])
+
+
+@pytest.mark.parametrize("failure", [StorageFailure, OutcomeUnknown])
+def test_what_fails_after_a_commit_takes_back_nothing(
+    application: Application, storage: Watched, failure: type[StorageFailure]
+) -> None:
+    """That a lease ends is committed, and what its mount has to do for it is done after that."""
+    machines = {"key_type": "otp", "default_user": "bob", "cidr_list": "10.0.0.0/8"}
+    application.request("POST", "/v1/ssh/roles/machines", machines, token="root")
+    made = application.request("POST", "/v1/ssh/creds/machines", {"ip": "10.0.0.1"}, token="root").json()
+
+    async def fail_next() -> None:
+        storage.before = lambda: _fail(failure)
+
+    storage.after = fail_next
+    ended = application.request("POST", "/v1/sys/leases/revoke", {"lease_id": made["lease_id"]}, token="root")
+    assert ended.status == 500
+    done, failed = _outcomes(application)
+    assert (done["outcome"], failed["outcome"], "supersedes" in failed) == ("success", "failed", False)
+
+
+@pytest.mark.parametrize(("failure", "undone"), [(StorageFailure, True), (OutcomeUnknown, False)])
+def test_what_is_done_after_an_answer_is_superseded_only_where_it_is_undone(
+    application: Application, storage: Watched, failure: type[StorageFailure], undone: bool
+) -> None:
+    """A root key is replaced once the answer that brings its shares is recorded."""
+    shares = {"secret_shares": 1, "secret_threshold": 1}
+    begun = application.request("POST", "/v1/sys/rotate/root/init", shares, token="root").json()["data"]
+    storage.before = lambda: _fail(failure)
+    update = {"key": application.key, "nonce": begun["nonce"]}
+    assert application.request("POST", "/v1/sys/rotate/root/update", update, token="root").status == 500
+    done, failed = _outcomes(application)
+    assert (done["outcome"], failed["outcome"], "supersedes" in failed) == ("success", "failed", undone)

@@ -48,7 +48,8 @@ class CallRecord(msgspec.Struct, eq=False):
     outcome: int = -1
     """The number of the call's last outcome in the log: another one, after a commit that failed, takes its place."""
     standing: bool = False
-    """Whether that outcome may have come about: from when its commit begins, until that is known to have failed."""
+    """Whether that outcome may have come about: from when its commit, or what is done after it, begins, until that is
+    known to have failed."""
     before: int = -1
     """The number of the outcome before that one."""
     sent: tuple[object, Mapping[object, bytes]] | None = None
@@ -64,6 +65,11 @@ class CallRecord(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         """Tell nothing of what it holds."""
         return "<CallRecord>"
+
+    def keep(self) -> None:
+        """Take it that the outcome has come about, if it might: whatever happens to the call from now on takes nothing back."""
+        if self.standing:
+            self.standing, self.outcome = False, -1
 
     def lose_outcome(self) -> None:
         """Forget the last outcome, which is not in the log after all: its number is another call's by now."""
