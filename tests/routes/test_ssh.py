@@ -152,9 +152,25 @@ def test_a_password_ends_with_its_lease_and_with_its_token(ssh: Ssh) -> None:
     assert not ssh.verified(good)
 
 
+@pytest.fixture(params=["", "team/"])
+def inside(ssh: Ssh, request: pytest.FixtureRequest) -> tuple[Ssh, str]:
+    """SSH in the root namespace, and in another one; with the path of that namespace."""
+    within: str = request.param
+    if not within:
+        return ssh, within
+    ssh.application.request("POST", "/v1/sys/namespaces/team", token="root")
+    ssh.application.request("POST", "/v1/team/sys/mounts/ssh", {"type": "ssh"}, token="root")
+    made = Ssh(ssh.application, "team/ssh")
+    made.data("roles/machines", MACHINES)
+    return made, within
+
+
 @pytest.mark.parametrize("how", ["token", "narrowed", "workload", "key", "mount"])
-def test_a_password_ends_with_the_biscuit_that_asked_for_it_before_any_timer(ssh: Ssh, how: str) -> None:
-    issuer = Issuer(ssh.application)
+def test_a_password_ends_with_the_biscuit_that_asked_for_it_before_any_timer(
+    inside: tuple[Ssh, str], how: str
+) -> None:
+    ssh, within = inside
+    issuer = Issuer(ssh.application, within=within)
     issuer.root("sys/policies/acl/app", {"policy": f"{POLICY} {ASKS}"})
     first = issuer.issue()
     token = issuer.narrow(first, "check if true") if how == "narrowed" else first
@@ -171,8 +187,9 @@ def test_a_password_ends_with_the_biscuit_that_asked_for_it_before_any_timer(ssh
     assert ssh.verified(spared) is (how in {"token", "narrowed"})
 
 
-def test_putting_leases_in_order_spares_those_of_biscuits_that_are_good(ssh: Ssh) -> None:
-    issuer = Issuer(ssh.application)
+def test_putting_leases_in_order_spares_those_of_biscuits_that_are_good(inside: tuple[Ssh, str]) -> None:
+    ssh, within = inside
+    issuer = Issuer(ssh.application, within=within)
     issuer.root("sys/policies/acl/app", {"policy": f"{POLICY} {ASKS}"})
     good, gone = issuer.issue(), issuer.issue()
     (password, lease), (_, ending) = ssh.password(issuer.narrow(good, "check if true")), ssh.password(gone)
@@ -182,7 +199,9 @@ def test_putting_leases_in_order_spares_those_of_biscuits_that_are_good(ssh: Ssh
         ssh.application.work()
     ssh.application.work()
     assert [
-        ssh.application.request("POST", "/v1/sys/leases/lookup", {"lease_id": one}, token="root").status
+        ssh.application.request(
+            "POST", f"/v1/{within}sys/leases/lookup", {"lease_id": one}, token="root"
+        ).status
         for one in (lease, ending)
     ] == [200, 400]
     assert ssh.verified(password)

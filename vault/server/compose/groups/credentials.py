@@ -18,6 +18,7 @@ from nhi.identity.mfa.passcodes import Passcodes
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.oidc.pairs import KeyPairs
 from vault.framework.call import Namespace
+from vault.framework.errors import NotFound, Unavailable
 from vault.mount.router import Router
 from vault.server.compose.groups.capacities import Capacities
 from vault.server.compose.groups.ground import Ground
@@ -80,9 +81,14 @@ def make_credentials(
 
 
 def _issuing(router: Router, namespace: Namespace) -> Sequence[MountId]:
-    """Return the mounts of a namespace that issue Biscuits; none of one that is gone."""
-    tables = (table for table in router.within(namespace) if table.namespace is namespace)
-    return [mount.entry.uuid for table in tables for mount in table if mount.mounted.kind == "nhi"]
+    """Return the mounts of a namespace that issue Biscuits; none of one that is gone. Raises `Unavailable` where nobody can tell."""
+    try:
+        table = router.of(namespace)
+    except NotFound:
+        return ()
+    if not table.known:
+        raise Unavailable("the mounts of this namespace are not known yet: it was opened just now")
+    return [mount.entry.uuid for mount in table if mount.mounted.kind == "nhi"]
 
 
 def _biscuits(ground: Ground, mounts: Mounts, capacities: Capacities) -> BiscuitAuthenticator:
