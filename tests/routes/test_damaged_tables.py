@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.routes.issuer import Issuer
 from tests.unit.namespace.tenancy import Tenancy
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import NewerFormat, raw
@@ -191,3 +192,52 @@ def test_a_damaged_record_of_a_namespace_is_named(house: House) -> None:
     house.put(path, house.stored()[path][:-1] + b"\0")
     with pytest.raises(BarrierFailure, match=house.ids["b"]):
         house.run(house.vault.mounts.router.drop_namespace(None))
+
+
+LOGIN, BISCUIT = "login", "Biscuit"
+
+
+def _lease_below(house: House, who: str) -> tuple[str, str]:
+    """Have somebody of `b` ask for a password in `b/c`; return that and its lease."""
+    rules = 'path "c/ssh/creds/*" { capabilities = ["update"] }'
+    house.do("POST", "b/sys/namespaces/c", {})
+    house.do("POST", "b/c/sys/mounts/ssh", {"type": "ssh"})
+    role = {"key_type": "otp", "default_user": "u", "cidr_list": "10.0.0.0/8"}
+    house.do("POST", "b/c/ssh/roles/machines", role)
+    if who == BISCUIT:
+        issuer = Issuer(house, within="b/")
+        issuer.root("sys/policies/acl/app", {"policy": rules})
+        token = issuer.issue()
+    else:
+        house.do("POST", "b/sys/policies/acl/app", {"policy": rules})
+        house.do("POST", "b/auth/userpass/users/x", {"password": "x", "token_policies": "app"})
+        made = house.do("POST", "b/auth/userpass/login/x", {"password": "x"}, token="")
+        token = made["auth"]["client_token"]
+    made = house.do("POST", "b/c/ssh/creds/machines", {"ip": "10.1.2.3"}, token=token)
+    return made["data"]["key"], made["lease_id"]
+
+
+def _tidied(house: House) -> str:
+    """Put the leases of `b/c` in order; return what the log says of it."""
+    seen = len(house.log.getvalue())
+    house.do("POST", "b/c/sys/leases/tidy")
+    for _ in range(200):
+        told = house.log.getvalue()[seen:]
+        if "in order: mended" in told or "ended early" in told:
+            return told
+        house.work()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("who", [LOGIN, BISCUIT])
+def test_leases_of_somebody_whose_namespace_is_damaged_live_on_below_it(house: House, who: str) -> None:
+    password, lease = _lease_below(house, who)
+    house.damage(house.ids["b"])
+    assert house.status_of("GET", "b/kv/x") == REFUSED
+    assert "leases are in order: mended: count=0" in _tidied(house)
+    assert house.status_of("POST", "b/c/ssh/verify", {"otp": password}, token="") == REFUSED
+    house.repair()
+    house.change("mount", house.ids["b"])
+    house.settle()
+    assert house.do("POST", "b/c/sys/leases/lookup", {"lease_id": lease})["data"]["id"] == lease
+    assert house.do("POST", "b/c/ssh/verify", {"otp": password}, token="")["data"]["ip"] == "10.1.2.3"

@@ -12,7 +12,8 @@ from vault.values.times import Nanos
 async def is_held(core: ReadView, tokens: TokenStore, lease: Lease, now: Nanos) -> bool:
     """Whether the credential that a lease was made for is good at `now` (nanoseconds), and all that this hangs on.
 
-    A lease for nobody's token is held. Raises `NamespaceSealed` where the credential is of a namespace that is sealed.
+    A lease for nobody's token is held. Raises `NamespaceSealed` where the credential is of a namespace that is sealed, and
+    `Unavailable` where it is of one whose mount table is damaged.
     """
     if lease.chain:
         home = tokens.namespace(lease.token)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Putting leases in order: timers that got lost, leases of credentials that are gone, indexes of leases that are gone.
 
-Of what is in a namespace that is sealed nobody can say whether it is gone: it is left as it is.
+Of what is in a namespace that is sealed, or whose mount table is damaged, nobody can say whether it is gone: it is left as
+it is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.clock import Clock
+from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
 from vault.lease.holder import is_held
 from vault.lease.store import LeaseStore
@@ -74,7 +76,7 @@ class Tidy:
         if holder not in known:
             try:
                 known[holder] = await is_held(core, self._tokens, lease, self._clock.nanos())
-            except NamespaceSealed:
+            except (NamespaceSealed, Unavailable):
                 known[holder] = True
         if not known[holder]:
             await self._store.replace(core, self._store.ended(lease))

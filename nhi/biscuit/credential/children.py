@@ -35,7 +35,7 @@ class BiscuitAncestors:
     def __init__(
         self, biscuits: BiscuitAuthenticator, mounts: Callable[[Namespace], Sequence[MountId]]
     ) -> None:
-        """`mounts` lists those of a namespace that issue Biscuits."""
+        """`mounts` lists those of a namespace that issue Biscuits, and raises `Unavailable` where nobody can tell."""
         self._biscuits = biscuits
         self._mounts = mounts
 
@@ -61,6 +61,7 @@ class BiscuitAncestors:
 
     async def lives(self, core: ReadView, home: Namespace, chain: Sequence[str], now: Nanos) -> bool:
         """See `Ancestors.lives`. A lease does not say of which mount its credential is, so each is asked."""
+        core.space(home.id)  # of a sealed namespace no mount is known, which must not pass for none
         for mount in self._mounts(home):
             good = await self._biscuits.lives(core, MountRef(home.id, mount), chain, nanos_to_millis(now))
             if good is not None:

@@ -7,6 +7,10 @@ import pytest
 
 from tests.routes.issuer import POLICY, Issuer
 from tests.unit.namespace.tenancy import NS, Tenancy
+from vault.barrier.failure import NamespaceSealed
+from vault.barrier.view import core_prefix
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos
 
 ROLE = {"key_type": "otp", "default_user": "u", "cidr_list": "10.0.0.0/8"}
 CREDS = (
@@ -72,6 +76,15 @@ def test_what_was_made_for_a_biscuit_is_taken_back_although_some_lies_in_a_seale
     assert _waiting(tenancy) == []
     statuses = [tenancy.status_of("POST", "a/ssh/verify", {"otp": one}, token="")[0] for one in inside]
     assert statuses == [400, 200]
+
+
+def test_nobody_says_of_a_biscuit_of_a_sealed_namespace_that_it_is_gone(tenancy: Tenancy) -> None:
+    tenancy.do("PUT", f"{NS}/a/seal")
+    vault = tenancy.vault
+    home = vault.mounts.namespaces.deepest("a/")
+    core = vault.ground.barrier.reader(ROOT_ID, core_prefix(ROOT_ID))
+    with pytest.raises(NamespaceSealed):
+        tenancy.run(vault.credentials.tokens.ancestors.lives(core, home, ["00"], Nanos(1)))
 
 
 @pytest.mark.parametrize("reopened", [False, True])
