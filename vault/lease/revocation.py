@@ -95,10 +95,13 @@ class Endings:
         """How many leases wait in memory or are being worked on."""
         return len(self._turns)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that belongs to leases beside requests, until the vault is sealed."""
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something that belongs to leases beside requests, until the vault is sealed. Return what does it."""
         self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.append(asyncio.get_running_loop().create_task(self._aside(work)))
+        task = asyncio.get_running_loop().create_task(self._aside(work))
+        task.add_done_callback(lambda _: work.close())  # it may have been ended before its first step
+        self._tasks.append(task)
+        return task
 
     async def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -7,7 +7,9 @@ it is.
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
@@ -38,35 +40,37 @@ class Tidy:
         self._tokens = tokens
         self._clock = clock
         self._log = log
-        self._running = False
+        self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> bool:
-        """Claim the next run; False while one is under way."""
-        if self._running:
-            return False
-        self._running = True
-        return True
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._task is not None and not self._task.done()
+
+    def start(
+        self, namespace_id: NamespaceId, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    ) -> None:
+        """Begin a run by `spawn`, unless one is under way. It is over with its task, whatever becomes of that."""
+        if not self.running:
+            self._task = spawn(self.run(namespace_id))
 
     async def run(self, namespace_id: NamespaceId) -> None:
         """Look at every lease of a namespace, page by page."""
-        try:
-            after, seen, mended = "", 0, 0
-            while True:
-                async with self._barrier.write(namespace_id, core_prefix(namespace_id)) as core:
-                    page = await self._store.below(core, "", after=after, limit=_PAGE)
-                    known: dict[_Holder, bool] = {}
-                    for name in page:
-                        mended += await self._mend(core, LeaseId(name), known)
-                seen += len(page)
-                if len(page) < _PAGE:
-                    break
-                after = page[-1]
+        after, seen, mended = "", 0, 0
+        while True:
             async with self._barrier.write(namespace_id, core_prefix(namespace_id)) as core:
-                mended += await self._store.drop_strays(core)
-            self._log.note("expiration", "leases are in order: seen", count=seen)
-            self._log.note("expiration", "leases are in order: mended", count=mended)
-        finally:
-            self._running = False
+                page = await self._store.below(core, "", after=after, limit=_PAGE)
+                known: dict[_Holder, bool] = {}
+                for name in page:
+                    mended += await self._mend(core, LeaseId(name), known)
+            seen += len(page)
+            if len(page) < _PAGE:
+                break
+            after = page[-1]
+        async with self._barrier.write(namespace_id, core_prefix(namespace_id)) as core:
+            mended += await self._store.drop_strays(core)
+        self._log.note("expiration", "leases are in order: seen", count=seen)
+        self._log.note("expiration", "leases are in order: mended", count=mended)
 
     async def _mend(self, core: View, lease_id: LeaseId, known: dict[_Holder, bool]) -> int:
         lease = await self._store.get(core, lease_id)

@@ -67,3 +67,19 @@ def test_what_is_due_while_the_vault_is_sealed_is_done_when_it_opens(leasing: Le
     assert leasing.other.accounts == set()
     gone = application.request("POST", "/v1/sys/leases/lookup", {"lease_id": lease}, token="root")
     assert gone.json() == {"errors": ["invalid lease"]}
+
+
+def test_leases_are_put_in_order_although_the_request_was_tried_twice(leasing: Leasing) -> None:
+    application = leasing.application
+
+    async def write() -> None:
+        async with application.storage.write() as tx:
+            await tx.invalidate("policy", "x")
+
+    for done in (1, 2):
+        application.run(write())  # another server has written: the attempt that is under way begins again
+        answer = application.request("POST", "/v1/sys/leases/tidy", token="root")
+        assert "successfully started" in answer.json()["warnings"][0]
+        for _ in range(100):
+            application.work()
+        assert application.log.getvalue().count("leases are in order: mended") == done

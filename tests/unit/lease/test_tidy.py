@@ -41,7 +41,6 @@ def test_lost_timers_are_set_again_on_every_page() -> None:
             for lease in leases:
                 await core.cancel(LEASE_KIND, lease.id)
         assert await bench.due() is None
-        assert tidy.begin()
         await tidy.run(ROOT_ID)
         assert await bench.due() == 60
         assert (
@@ -57,7 +56,6 @@ def test_leases_of_tokens_that_are_gone_are_over() -> None:
     async def scenario() -> None:
         bench, tidy, _ = await _bench()
         lease = await bench.issue()
-        assert tidy.begin()
         await tidy.run(ROOT_ID)
         found = await bench.get(lease)
         assert found is not None
@@ -74,7 +72,6 @@ def test_parked_leases_stay_and_strays_go() -> None:
             await bench.store.park(core, kept)
             await bench.store.park(core, gone)
             await core.delete(f"lease/id/{gone.id}")
-        assert tidy.begin()
         await tidy.run(ROOT_ID)
         (parked,) = await bench.store.parked(bench.barrier.reader(ROOT_ID, CORE))
         assert parked.id == kept.id
@@ -91,15 +88,14 @@ def test_a_run_that_fails_is_told_in_the_log_and_another_may_begin() -> None:
         await bench.issue()
         for ending, told in ((ValueError("hunter2"), True), (BarrierSealed(), False)):
             bench.failing = ending
-            assert tidy.begin()
-            bench.endings.spawn(tidy.run(ROOT_ID))
+            tidy.start(ROOT_ID, bench.endings.spawn)
             for _ in range(20):
                 await asyncio.sleep(0)
             assert ("ended early" in bench.stream.getvalue()) is told
             bench.stream.truncate(0)
         bench.failing = None
         assert "hunter2" not in bench.stream.getvalue()
-        assert tidy.begin()
+        assert not tidy.running
         await bench.endings.stop()
 
     asyncio.run(scenario())
@@ -107,10 +103,23 @@ def test_a_run_that_fails_is_told_in_the_log_and_another_may_begin() -> None:
 
 def test_only_one_runs_at_a_time() -> None:
     async def scenario() -> None:
-        _, tidy, _ = await _bench()
-        assert tidy.begin()
-        assert not tidy.begin()
-        await tidy.run(ROOT_ID)
-        assert tidy.begin()
+        bench, tidy, _ = await _bench()
+        for runs in (1, 2):
+            for _ in range(2):
+                tidy.start(ROOT_ID, bench.endings.spawn)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert bench.stream.getvalue().count("in order: seen") == runs
+        assert not tidy.running
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_a_seal_ends_before_its_first_step_is_over() -> None:
+    async def scenario() -> None:
+        bench, tidy, _ = await _bench()
+        tidy.start(ROOT_ID, bench.endings.spawn)
+        await bench.endings.stop()
+        assert not tidy.running
 
     asyncio.run(scenario())

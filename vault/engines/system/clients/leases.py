@@ -128,7 +128,7 @@ class LeaseEngine(Engine):
     @write("leases/tidy", event="lease.tidy")
     async def tidy(self, call: Call) -> Reply[None]:
         """Put leases in order, in the background."""
-        if not self._tidy.begin():
+        if self._tidy.running:
             return Reply(status=202, warnings=[_UNDER_WAY], unended=True)
         call.after = partial(self._start_tidy, call.namespace.id)
         return Reply(status=202, warnings=[_STARTED], unended=True)
@@ -202,7 +202,8 @@ class LeaseEngine(Engine):
             raise Malformed(f"failed to revoke entry: {failure}") from None
 
     async def _start_tidy(self, namespace_id: NamespaceId) -> None:
-        self._endings.spawn(self._tidy.run(namespace_id))
+        """Begin, once the request is done: an attempt that is retried has begun nothing."""
+        self._tidy.start(namespace_id, self._endings.spawn)
 
     async def _sweep(self, call: Call, prefix: str, *, force: bool) -> None:
         """Revoke all leases below a prefix. Raises `Malformed` for the first failure, once all were tried."""
