@@ -49,6 +49,10 @@ class Skew:
         """Return the moment by the clock that all nodes share, as far as it was measured: what one stores and others judge."""
         return Millis(self._clock.millis() - self.ahead)
 
+    def due(self) -> Millis:
+        """Return the moment for a timer that is due at once: it has come by both clocks, as far as they were measured."""
+        return Millis(self._clock.millis() - max(self.ahead, 0))
+
     def _note(self, ahead: Millis) -> None:
         was, self.ahead = self._degree, ahead
         if self._degree == was:

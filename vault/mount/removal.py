@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from vault.barrier.view import View, core_prefix
-from vault.framework.clock import Clock
 from vault.mount.entry import MOUNTS
 from vault.namespace.book import Namespaces
 from vault.namespace.removal import remove_below
 from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 _PLACE: Final = re.compile("ns/([^/]+)/(?:mnt/([^/]+)/)?")
 """Where a namespace's data lies, or that of a mount in it."""
@@ -20,11 +21,12 @@ _PLACE: Final = re.compile("ns/([^/]+)/(?:mnt/([^/]+)/)?")
 class Removals:
     """Works off the timers that `vault.namespace.removal` sets."""
 
-    def __init__(self, namespaces: Namespaces, clock: Clock) -> None:
+    def __init__(self, namespaces: Namespaces, now: Callable[[], Millis]) -> None:
+        """`now` gives the moment (milliseconds) at which the next round is due."""
         self._namespaces = namespaces
-        self._clock = clock
+        self._now = now
         self._after: dict[str, str] = {}
-        """By key: up to where the rows are gone, as far as this process knows."""
+        """By key: up to where the rows are gone, as far as this process knows; further where a commit failed."""
 
     async def due(self, core: View, key: str) -> None:
         """Go on with one mount or namespace; called in a transaction, possibly more than once.
@@ -35,7 +37,7 @@ class Removals:
         if found is None:
             return
         namespace_id, mount = NamespaceId(found[1]), found[2]
-        now, after, last = self._clock.millis(), self._after.pop(key, ""), None
+        now, after, last = self._now(), self._after.get(key, ""), None
         if mount is None:
             entry = await self._namespaces.stored(core, namespace_id)
             if entry is not None and entry.tainted:
@@ -44,3 +46,5 @@ class Removals:
             last = await remove_below(core, key, now=now, after=after)
         if last:
             self._after[key] = last
+        else:  # only now: whoever had no turn came to nothing, and is called again
+            self._after.pop(key, None)

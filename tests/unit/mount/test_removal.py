@@ -10,6 +10,8 @@ import pytest
 
 from tests.unit.barrier.open import open_barrier
 from tests.unit.engines.driver import FakeClock
+from vault.background.loop import Background
+from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.framework.call import ROOT
 from vault.framework.clock import Entropy
@@ -25,7 +27,7 @@ from vault.namespace.entry import NamespaceEntry
 from vault.namespace.parked import park, place_of
 from vault.namespace.removal import REMOVAL_KIND
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Timer
+from vault.storage.protocol import Conflict, Timer
 from vault.values.ids import ROOT_ID, MountAccessor, MountId, NamespaceId
 from vault.values.times import Millis
 
@@ -36,6 +38,26 @@ ROUND = 4096
 CATALOG = Catalog({("kv", ""): Backend((), RouteTable([]))}, {})
 
 
+class Shared(MemoryStorage):
+    """Does as PostgreSQL does: much is removed only by who holds the turn, which the third attempt does; and it has a clock."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(on_statement=self._statement)
+        self._clock = clock
+        self.attempts = 0
+        self.ahead = 0
+        """By how many seconds its clock is ahead."""
+
+    def _statement(self, name: str) -> None:
+        if name == "delete_some":
+            self.attempts += 1
+            if self.attempts % 3:
+                raise Conflict("there is too much to remove without the turn")
+
+    async def now(self) -> Millis | None:
+        return Millis(self._clock.millis() + self.ahead * 1000)
+
+
 class Bench:
     """A vault in memory, its root namespace's mounts, another namespace, and what goes on with removals."""
 
@@ -44,11 +66,12 @@ class Bench:
         self.clock, self.log = FakeClock(), io.StringIO()
         self.table = MountTable(barrier, CATALOG, ROOT)
         self.namespaces = Namespaces(barrier)
+        self.skew = Skew(storage, self.clock, Log(stream=self.log))
         self.start()
 
     def start(self) -> None:
         """Begin as a process does that knows nothing of the one before."""
-        self.removals = Removals(self.namespaces, self.clock)
+        self.removals = Removals(self.namespaces, self.skew.due)
 
     async def fill(self, place: str, count: int) -> None:
         """Store rows below a prefix, as nobody reads."""
@@ -74,15 +97,23 @@ class Bench:
         self.clock.sleep(1)
         return bool(timers)
 
+    async def work(self) -> bool:
+        """Do one round as a server does; return whether there was anything to do."""
+        handlers = {REMOVAL_KIND: self.removals.due}
+        log = Log(stream=self.log)
+        return await Background(self.storage, self.barrier, handlers, {}, skew=self.skew, log=log).work()
+
     async def remove(self, entry: MountEntry) -> None:
         async with self.barrier.write(ROOT_ID, CORE) as core:
             await self.table.remove(core, entry)
         await self.table.load()
 
 
-def play(scenario: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
+def play(
+    scenario: Callable[[Bench], Coroutine[Any, Any, None]], storage: MemoryStorage | None = None
+) -> None:
     async def run() -> None:
-        bench = Bench(*await open_barrier())
+        bench = Bench(*await open_barrier(storage))
         async with bench.barrier.write(ROOT_ID, CORE) as core:
             for uuid in ("0", "1"):
                 await bench.table.put(core, mount(uuid))
@@ -128,22 +159,64 @@ def test_a_mount_with_more_is_gone_at_once_and_its_rows_by_rounds_whoever_goes_o
     play(scenario)
 
 
-def test_a_round_that_was_undone_is_done_again() -> None:
+@pytest.mark.parametrize("fails", [1, 2, 3])
+def test_a_round_that_was_undone_is_done_again(fails: int) -> None:
+    """What is known then is ahead of what is gone, be it to the end: the last round begins anew."""
+
     async def scenario(bench: Bench) -> None:
         await bench.fill("ns/root/mnt/0/", 3 * ROUND)
         await bench.remove(mount("0"))
         (timer,) = await bench.timers()
-        with pytest.raises(ZeroDivisionError):
-            async with bench.barrier.write(ROOT_ID, CORE) as core:
-                await bench.removals.due(core, timer.key)
-                raise ZeroDivisionError
-        assert await bench.left("ns/root/mnt/0/") == 2 * ROUND
+        for _ in range(fails):
+            with pytest.raises(ZeroDivisionError):
+                async with bench.barrier.write(ROOT_ID, CORE) as core:
+                    await core.cancel(timer.kind, timer.key)
+                    await bench.removals.due(core, timer.key)
+                    raise ZeroDivisionError
+            assert await bench.left("ns/root/mnt/0/") == 2 * ROUND
         bench.clock.sleep(1)
         while await bench.go_on():
             pass
         assert await bench.left("ns/root/mnt/0/") == 0
 
     play(scenario)
+
+
+def test_a_round_that_only_the_turn_does_goes_on_where_the_last_one_ended() -> None:
+    storage = Shared(FakeClock())
+
+    async def scenario(bench: Bench) -> None:
+        await bench.fill("ns/root/mnt/0/", 4 * ROUND)
+        storage.attempts = 2
+        await bench.remove(mount("0"))
+        await bench.work()
+        assert await bench.left("ns/root/mnt/0/") == 2 * ROUND
+        await bench.fill("ns/root/mnt/0/", 1)  # in place of what is gone and not tidied away yet
+        await bench.work()
+        assert await bench.left("ns/root/mnt/0/") == ROUND + 1
+        assert "00000" in await storage.reader().scan("ns/root/mnt/0/")
+        while await bench.work():
+            pass
+        assert await bench.left("ns/root/mnt/0/") == 0
+        assert storage.attempts % 3 == 0
+
+    play(scenario, storage)
+
+
+@pytest.mark.parametrize("ahead", [-20, 20])
+def test_no_round_waits_for_a_clock_that_is_off(ahead: int) -> None:
+    storage = Shared(FakeClock())
+    storage.ahead = ahead
+
+    async def scenario(bench: Bench) -> None:
+        await bench.fill("ns/root/mnt/0/", 4 * ROUND)
+        storage.attempts = 2
+        await bench.remove(mount("0"))
+        for left in (2, 1, 0):
+            assert await bench.work()
+            assert await bench.left("ns/root/mnt/0/") == left * ROUND
+
+    play(scenario, storage)
 
 
 def test_a_timer_removes_nothing_that_is_in_use() -> None:

@@ -76,7 +76,7 @@ def background(
             TOKEN_KIND: expire_token,
             GONE_KIND: sweep_tokens,
             NAMESPACE_KIND: Sweeper(namespaces, leases.store, clock, ground.log).due,
-            REMOVAL_KIND: Removals(namespaces, clock).due,
+            REMOVAL_KIND: Removals(namespaces, controls.skew.due).due,
             LEASE_KIND: leases.endings.due,
             KEPT_KIND: expiry(clock),
             **{kind: due for each in installed for kind, due in each.timers.items()},
