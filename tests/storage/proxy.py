@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self
 
-Moment = Literal["", "request", "answer", "before"]
+Moment = Literal["", "request", "answer", "before", "COMMIT"]
 Way = Literal["there", "back"]
 _SOCKET = ".s.PGSQL.5432"
 _PATIENCE = 60
@@ -21,7 +21,8 @@ class Proxy:
     """A Unix socket in a directory of its own that leads to another one.
 
     `cut` is what is lost of the next commit: its request, or its answer after it was done. Then both sides are closed, and
-    where that is `alone`, nobody gets there any more. "before" keeps it from going on, with all that comes after it.
+    where that is `alone`, nobody gets there any more. "before" keeps it from going on, with all that comes after it. Of a heavy batch, those are of what is
+    written; "COMMIT" loses the answer to what then commits it.
     """
 
     def __init__(self, target: str) -> None:
@@ -127,6 +128,8 @@ class _Pair:
 
     def _is_commit(self, data: bytes) -> bool:
         """Whether this commits: a batch that is bound, of which only the preparation says what it is; in the turn, COMMIT."""
+        if self._proxy.cut == "COMMIT":
+            return data[:1] + data[5:11] == b"QCOMMIT"
         self._turn = self._turn or b"take_turn" in data
         if self._turn:
             return data[:1] + data[5:11] == b"QCOMMIT"

@@ -2,18 +2,22 @@
 """Large values on PostgreSQL: no commit has more than others can wait for, one that is heavy has the time, and failures say which."""
 
 import asyncio
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.postgres import Cluster
+from tests.storage.proxy import Moment, Proxy
 from tests.storage.stores import everything, fill
 from tests.storage.test_postgres_limits import Place
 from vault.storage.postgres.batches import Batch
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.postgres.unit import Unit
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import OutcomeUnknown, StorageFailure
 
 _MIB = 1 << 20
 _SLOW = """
@@ -110,3 +114,46 @@ def test_a_heavy_commit_has_more_time_and_one_that_takes_too_long_says_so(
         await storage.close()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("cut", ["request", "answer"])
+def test_a_heavy_batch_that_breaks_off_before_its_commit_was_not_written(place: Place, cut: Moment) -> None:
+    """Nobody has to be asked for that, though nobody is there: the database keeps nothing of it."""
+
+    async def story(proxy: Proxy) -> None:
+        storage = PostgresStorage(msgspec.structs.replace(place.address, host=proxy.folder))
+        await _put(storage, "before", 1)
+        proxy.cut, proxy.alone = cut, True
+        began = time.monotonic()
+        with pytest.raises(StorageFailure, match="the connection broke") as told:
+            await _put(storage, "lost", 8 * _MIB)
+        assert not isinstance(told.value, OutcomeUnknown) and proxy.cuts == 1
+        assert time.monotonic() - began < 4
+        proxy.target, proxy.alone = place.address.host, False
+        await asyncio.sleep(2)  # until it is tried again
+        assert await everything(storage) == {"before": b"x"}
+        await storage.close()
+
+    asyncio.run(_behind(place, story))
+
+
+def test_a_heavy_batch_whose_commit_is_not_answered_is_found_out(place: Place) -> None:
+    async def story(proxy: Proxy) -> None:
+        storage = PostgresStorage(msgspec.structs.replace(place.address, host=proxy.folder))
+        proxy.cut = "COMMIT"
+        await _put(storage, "kept", 8 * _MIB)
+        assert proxy.cuts == 1
+        assert await storage.reader().list("") == ["kept"]
+        await storage.close()
+
+    asyncio.run(_behind(place, story))
+
+
+async def _behind(place: Place, story: Callable[[Proxy], Coroutine[Any, Any, None]]) -> None:
+    async with Proxy.open(place.address.host) as proxy:
+        await story(proxy)
+
+
+async def _put(storage: PostgresStorage, path: str, length: int) -> None:
+    async with storage.write(optimistic=True) as tx:
+        await tx.put(path, b"x" * length)

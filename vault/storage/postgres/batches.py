@@ -323,9 +323,13 @@ class Batches:
             return await self._outcome_by(self._writer, batch)
 
     async def _outcome_by(self, slot: Slot, batch: Batch) -> tuple[set[int], int, int]:
+        connection = await slot.connection()
+        written = await _ahead(connection, batch, self._database) if batch.heavy else None
         try:
-            connection = await slot.connection()
-            row = await _written(connection, batch, self._database)
+            if written is None:
+                row = await write(connection, batch, self._database)
+            else:
+                row = await _committed(connection, written)
         except Lost as lost:
             connection, row = await found_out(slot, batch.id, lost)
         return set(row[0]), self._database.epoch_of(connection, row[1]), row[2]
@@ -350,17 +354,32 @@ async def found_out(slot: Slot, batch: uuid.UUID, lost: Lost) -> tuple[Connectio
             continue
         if row[2]:
             return connection, row
-        raise StorageFailure(lost.late if isinstance(lost, Silent) else str(lost)) from None
+        raise _not_kept(lost) from None
     raise OutcomeUnknown(f"{lost}; what was to be written may have been") from None
 
 
-async def _written(connection: Connection, batch: Batch, database: Database) -> Sequence[Any]:
-    """Commit a batch; return how it ended. What is heavy gets the time for it, in a transaction as that has a limit of its own."""
-    if not batch.heavy:
-        return await write(connection, batch, database)
+def _not_kept(lost: Lost) -> StorageFailure:
+    """Return what is raised where a connection was lost, and nothing of a batch was kept."""
+    return StorageFailure(lost.late if isinstance(lost, Silent) else str(lost))
+
+
+async def _ahead(connection: Connection, batch: Batch, database: Database) -> Sequence[Any]:
+    """Write a heavy batch without committing it, as only a transaction has a limit of its own; return how it ended.
+
+    Raises `StorageFailure`: then it is known that nothing was kept, though the connection be gone.
+    """
     try:
         await connection.run("BEGIN")
-        row = await write(connection, batch, database)
+        return await write(connection, batch, database)
+    except Lost as lost:
+        raise _not_kept(lost) from None
+    except BaseException:
+        connection.abort()
+        raise
+
+
+async def _committed(connection: Connection, row: Sequence[Any]) -> Sequence[Any]:
+    try:
         await connection.run("COMMIT")
     except BaseException:
         connection.abort()
