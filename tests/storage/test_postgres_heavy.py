@@ -16,6 +16,7 @@ from tests.storage.stores import everything, fill
 from tests.storage.test_postgres_limits import Place
 from vault.storage.postgres.batches import Batch
 from vault.storage.postgres.storage import PostgresStorage
+from vault.storage.postgres.turn import TurnTransaction
 from vault.storage.postgres.unit import Unit
 from vault.storage.protocol import OutcomeUnknown, StorageFailure
 
@@ -157,3 +158,27 @@ async def _behind(place: Place, story: Callable[[Proxy], Coroutine[Any, Any, Non
 async def _put(storage: PostgresStorage, path: str, length: int) -> None:
     async with storage.write(optimistic=True) as tx:
         await tx.put(path, b"x" * length)
+
+
+@pytest.mark.parametrize("session", ["", "SET statement_timeout = '4s'"])
+def test_the_rest_of_a_turn_in_which_much_was_written_has_the_limits_of_any_other(
+    place: Place, session: str
+) -> None:
+    """They are the role's, or those of the session, as a pooler may have set them."""
+
+    async def story() -> None:
+        await place.limit("SET statement_timeout = '3s'", "SET idle_in_transaction_session_timeout = '2s'")
+        storage = PostgresStorage(place.address)
+        async with storage.write() as tx:
+            assert isinstance(tx, TurnTransaction)
+            connection = tx._connection
+            await connection.run(f"COMMIT; {session}; BEGIN")
+            await tx.put("heavy", bytes(24 * _MIB))
+            await tx.delete_prefix("other/")
+            limits = await connection.row(
+                "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
+            )
+            assert [*limits] == ["4s" if session else "3s", "2s"]
+        await storage.close()
+
+    asyncio.run(story())

@@ -37,6 +37,12 @@ _GRACE: Final = 0.5
 _FIND_OUT: Final = 5.0
 """Seconds for which the outcome of a batch is looked for."""
 _PAUSE: Final = 0.05
+_LIMITS: Final = (
+    "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
+)
+_LIMIT: Final = """
+    SELECT set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)
+"""
 
 
 class Batch:
@@ -387,10 +393,20 @@ async def _committed(connection: Connection, row: Sequence[Any]) -> Sequence[Any
     return row
 
 
+async def write_on(connection: Connection, batch: Batch, database: Database) -> Sequence[Any]:
+    """As `write`, in a transaction that goes on: with the limits that it had. Raises as that does."""
+    if not batch.heavy:
+        return await write(connection, batch, database)
+    limits = await connection.row(_LIMITS)
+    row = await write(connection, batch, database)
+    await connection.row(_LIMIT, *limits)
+    return row
+
+
 async def write(connection: Connection, batch: Batch, database: Database) -> Sequence[Any]:
     """Have a batch written, and committed with the transaction that is open, if there is one; there is where it is heavy.
 
-    Raises `StorageFailure`, and `Lost` where the connection is gone.
+    That one then keeps its limits. Raises `StorageFailure`, and `Lost` where the connection is gone.
     """
     limit = database.deadline
     if batch.heavy:

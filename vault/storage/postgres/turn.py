@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from vault.storage.postgres import parts, schema
-from vault.storage.postgres.batches import Batch, found_out, write
+from vault.storage.postgres.batches import Batch, found_out, write, write_on
 from vault.storage.postgres.connection import Connection, Lost, Silent
 from vault.storage.postgres.database import Database, Slot
 from vault.storage.postgres.lanes import Lanes, RangePage, row_at
@@ -24,6 +24,7 @@ from vault.storage.postgres.unit import ask_all, merged
 from vault.storage.protocol import MOST_REMOVED, StorageFailure
 
 T = TypeVar("T")
+Write = Callable[[Connection, Batch, Database], Awaitable[Sequence[Any]]]
 
 
 class Turn:
@@ -234,15 +235,15 @@ class TurnTransaction(Statements):
             return
         untrue, self.unit.untrue = self.unit.untrue, {}
         try:
-            await self._ask(self._write(Batch()))
+            await self._ask(self._write(Batch(), write_on))
         finally:
             self.unit.untrue = untrue
         self.unit.unload()
 
-    async def _write(self, batch: Batch) -> int:
+    async def _write(self, batch: Batch, writes: Write = write) -> int:
         batch.add(self.unit)
         self._written = True
-        row = await write(self._connection, batch, self._database)
+        row = await writes(self._connection, batch, self._database)
         newest: int = row[1]
         return newest
 
