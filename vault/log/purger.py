@@ -112,18 +112,25 @@ class Purger:
     async def purge(self, before: Nanos) -> tuple[list[PurgedPart], list[HeldPart]]:
         """Purge all segments of records of before a time, and tell what went and what was held.
 
+        A log of which nothing can be purged stops no other; why it cannot is raised once all were tried, and names it.
         Raises `LogReaderAway`, `Refused`, `Busy` while another process does it, `Unavailable` where the log does not take
         the notice, `OSError`, `BarrierSealed`.
         """
         node = LogId.parse(self._common.id).node
         purged: list[PurgedPart] = []
         held: list[HeldPart] = []
+        failures: list[_Failure] = []
         async with self._turn:
             with _alone(self._folder):
-                for log in (await self._reader.status()).logs:
-                    if LogId.parse(log.log).node == node:
-                        while await self._purge_some(log.log, before, purged, held):
-                            pass
+                for log in [one.log for one in (await self._reader.status()).logs]:
+                    if LogId.parse(log).node == node:
+                        try:
+                            while await self._purge_some(log, before, purged, held):
+                                pass
+                        except (Refused, OSError) as failure:
+                            failures.append(_Failure(log, failure))
+        if failures:
+            raise failures[0].told(sum(part.segments for part in purged), len(failures) - 1)
         return purged, held
 
     async def _purge_some(
@@ -175,6 +182,26 @@ class Purger:
             await self._pool.run(_OWN, writer.sync, owed=True)
         work = partial(end_idle_segments, self._folder, self._common.id, before, self._clock.nanos)
         await self._pool.run(_OWN, work, owed=True)
+
+
+class _Failure:
+    """Why a log could not be purged."""
+
+    def __init__(self, log: str, failure: Refused | OSError) -> None:
+        self._log, self._failure = log, failure
+
+    def told(self, purged: int, others: int) -> Refused | OSError:
+        """Return what to raise: it names the log, how many segments were purged, and how many other logs could not be."""
+        failure = self._failure
+        why = failure.refusal.text if isinstance(failure, Refused) else failure.strerror
+        further = f"; {others} other logs could not be purged either" if others else ""
+        done = f"; {purged} segments were purged all the same, as the log says" if purged else ""
+        text = f"{self._log}: {why or type(failure).__name__}{further}{done}"
+        return (
+            Refused(failure.refusal.kind, text)
+            if isinstance(failure, Refused)
+            else OSError(failure.errno, text)
+        )
 
 
 def _began(folder: Path, first: int) -> Nanos:

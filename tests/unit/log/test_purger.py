@@ -28,7 +28,7 @@ from vault.log.format.trust import Trust
 from vault.log.format.verify import verify_folder
 from vault.log.purger import LOCK, Purger
 from vault.log.reader.client import LogReader
-from vault.log.reader.messages import ListSegments
+from vault.log.reader.messages import ListSegments, Refused
 from vault.log.recovery import open_log
 from vault.log.retention import Hold, Retention
 from vault.log.writer import LogLimits
@@ -270,6 +270,40 @@ def test_nothing_goes_that_no_hash_tiles_stand_for_and_the_server_log_says_why(t
             await site.purger.work()
             assert site.firsts()[0] == 310
             assert site.faults() == []
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("tile/0/000", "nothing is purged, as hash tiles do not stand for these records: tile/0/000 is lost"),
+        (f"{10:020}.jsonl.gz", "nothing is purged from record 10 on: record 10: "),
+    ],
+)
+def test_a_log_that_cannot_be_purged_is_named_and_stops_no_other(
+    tmp_path: Path, broken: str, why: str
+) -> None:
+    async def scenario() -> None:
+        async with _site(tmp_path) as site:
+            other = site.another()
+            for common in (site.common, other):
+                await site.live(40, common)
+            first, last = site.logs()
+            (tmp_path / first / broken).write_bytes(b"junk")
+            if "tile" not in broken:  # one that is lost is made anew with the index
+                site.served.folder.rebuild()
+                await site.served.settled(
+                    lambda status: len(status.logs) == 2 and bool(status.logs[0].damage)
+                )
+                await site.served.settled(lambda status: not status.logs[1].behind)
+            with pytest.raises(Refused) as refused:
+                await site.purger.purge(Nanos(site.clock.nanos() - 10 * DAY * _SECOND))
+            assert refused.value.refusal.kind == "damaged"
+            assert refused.value.refusal.text.startswith(f"{first}: {why}")
+            assert " segments were purged all the same, as the log says" in refused.value.refusal.text
+            assert (site.firsts(first)[0], site.firsts(last)[0] >= 300) == (0, True)
+            other.close()
 
     run(scenario())
 

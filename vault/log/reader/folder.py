@@ -192,6 +192,8 @@ class LogFolder:
         if not segments:
             return PurgeResult(segments=0)
         if segments[-1].last >= log.next:
+            if log.damage:  # which is indexed no further, however often it is asked
+                raise Refused("damaged", f"nothing is purged from record {log.next} on: {log.damage}")
             raise Refused("busy", "these records are not indexed yet; ask again")
         first, last = segments[0].first, segments[-1].last
         await loop.run_in_executor(self._thread, partial(require_tiles, log.folder, first, last))
