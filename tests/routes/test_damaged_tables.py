@@ -241,3 +241,17 @@ def test_leases_of_somebody_whose_namespace_is_damaged_live_on_below_it(house: H
     house.settle()
     assert house.do("POST", "b/c/sys/leases/lookup", {"lease_id": lease})["data"]["id"] == lease
     assert house.do("POST", "b/c/ssh/verify", {"otp": password}, token="")["data"]["ip"] == "10.1.2.3"
+
+
+def test_a_cubbyhole_in_a_damaged_namespace_goes_once_that_is_repaired(house: House) -> None:
+    token = house.do("POST", "auth/token/create", {"policies": ["root"]})["auth"]["client_token"]
+    house.do("POST", "b/cubbyhole/mine", {"of": "somebody"}, token=token)
+    house.damage(house.ids["b"])
+    house.do("POST", "auth/token/revoke", {"token": token})
+    house.work()
+    house.repair()
+    house.change("mount", house.ids["b"])
+    assert house.do("GET", "b/kv/x")["data"] == {"of": "b"}
+    house.clock.sleep(61)
+    house.settle()
+    assert [path for path in house.stored() if path.endswith("/mine")] == []

@@ -12,7 +12,8 @@ from vault.barrier.view import View, core_prefix, mount_prefix
 from vault.engines.cubbyhole.store import prefix, purge
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
-from vault.mount.router import Router
+from vault.framework.errors import Unavailable
+from vault.mount.router import DAMAGED, Router
 from vault.namespace.book import Namespaces
 from vault.storage.protocol import Timer
 from vault.values.ids import NO_MOUNT, NamespaceId, TokenKey
@@ -44,7 +45,7 @@ class LeftEntries:
                 return
 
     async def due(self, core: View, timer: str) -> None:
-        """Remove what a timer names. Raises `NamespaceSealed` while it cannot be."""
+        """Remove what a timer names. Raises `NamespaceSealed` or `Unavailable` while it cannot be."""
         namespace_id, _, key = timer.partition("/")
         namespace = self._namespaces.live(NamespaceId(namespace_id))
         if namespace is None:
@@ -52,6 +53,8 @@ class LeftEntries:
         place = core.space(namespace.id)
         table = self._router.fresh(namespace)
         await table.load()
+        if not table.known:
+            raise Unavailable(DAMAGED)
         mount = table.get("cubbyhole/")
         if mount is not None and await purge(place.mount(mount.entry.uuid), TokenKey(key)):
             await core.at(Timer(LEFT_KIND, timer, self._clock.millis()))  # until there is nothing left
