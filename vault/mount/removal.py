@@ -10,12 +10,15 @@ from typing import Final
 from vault.barrier.view import View, core_prefix
 from vault.mount.entry import MOUNTS
 from vault.namespace.book import Namespaces
-from vault.namespace.removal import remove_below
+from vault.namespace.removal import REMOVAL_KIND, remove_below
+from vault.storage.protocol import Timer
 from vault.values.ids import NamespaceId
-from vault.values.times import Millis
+from vault.values.times import Millis, time_after
 
 _PLACE: Final = re.compile("ns/([^/]+)/(?:mnt/([^/]+)/)?")
 """Where a namespace's data lies, or that of a mount in it."""
+_AGAIN: Final = Millis(1000)
+"""Time until it is looked again whether the namespaces within one are gone."""
 
 
 class Removals:
@@ -40,7 +43,12 @@ class Removals:
         now, after, last = self._now(), self._after.get(key, ""), None
         if mount is None:
             entry = await self._namespaces.stored(core, namespace_id)
-            if entry is not None and entry.tainted:
+            if entry is None or not entry.tainted:
+                return
+            if await self._namespaces.contains_others(core, entry):
+                await core.at(Timer(REMOVAL_KIND, key, time_after(now, _AGAIN)))
+                last = after
+            else:
                 last = await self._namespaces.sweep(core, namespace_id, now, after)
         elif not await core.transaction.has(f"{core_prefix(namespace_id)}{MOUNTS}{mount}"):
             last = await remove_below(core, key, now=now, after=after)

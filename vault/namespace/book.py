@@ -169,6 +169,13 @@ class Namespaces:
         value = await core.space(ROOT.id).get(_PREFIX + namespace_id)
         return None if value is None else NAMESPACE.decode(value)
 
+    async def contains_others(self, core: ReadView, entry: NamespaceEntry) -> bool:
+        """Whether there are namespaces below one still: they go before it, or a new one of its path would have them."""
+        for inner in self.below(entry.path, deep=True):
+            if await self.stored(core, inner.id) is not None:
+                return True
+        return False
+
     async def sweep(
         self, core: View, namespace_id: NamespaceId, now: Millis = Millis(1), after: str = ""
     ) -> str | None:

@@ -261,6 +261,28 @@ def test_a_namespace_keeps_its_id_until_the_last_of_its_rows_is_gone(*, abandone
     play(scenario)
 
 
+def test_a_namespace_goes_on_going_once_those_in_it_are_gone() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.fill("ns/aaaaaa/", 3)
+        inner = NamespaceEntry(id=NamespaceId("bbbbbb"), uuid="v", path="team/b/", tainted=True)
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
+            marked = NamespaceEntry(id=TEAM, uuid="u", path="team/", tainted=True)
+            for entry in (marked, inner):
+                await bench.namespaces.put(core, entry)
+        await bench.namespaces.load()
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
+            await bench.removals.due(core, "ns/aaaaaa/")
+        assert await bench.left("ns/aaaaaa/") == 3
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
+            await bench.namespaces.sweep(core, inner.id)
+        for _ in range(3):
+            bench.clock.sleep(1)
+            await bench.go_on()
+        assert await bench.left("ns/aaaaaa/") == 0 and not await bench.timers()
+
+    play(scenario)
+
+
 def test_what_was_mounted_elsewhere_goes_at_once_and_may_come_back_as_it_was() -> None:
     """A mount keeps its uuid when it moves between namespaces: nothing may go on removing it here."""
 

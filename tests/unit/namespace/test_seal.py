@@ -217,6 +217,27 @@ def test_a_sealed_namespace_is_removed_only_as_such(tenancy: Tenancy) -> None:
     assert tenancy.do("GET", "a/kv/x")["data"] == {"of": "a"}
 
 
+def test_no_new_namespace_has_what_was_in_a_removed_one_of_its_path(tenancy: Tenancy) -> None:
+    tenancy.furnished("a")
+    inner = tenancy.do("POST", f"a/{NS}/b", {"custom_metadata": {"of": "the old tenant"}})["data"]["id"]
+
+    async def fill() -> None:
+        async with tenancy.storage.write() as tx:
+            for number in range(3 * 4096):
+                await tx.put(f"ns/{inner}/x/{number:05}", b"x")
+
+    tenancy.run(fill())
+    tenancy.do("PUT", f"{NS}/a/seal")
+    tenancy.do("DELETE", f"{NS}/a/delete-sealed?force=true")
+    while tenancy.status_of("GET", f"{NS}/a")[0] != 404:
+        tenancy.work()
+        tenancy.clock.sleep(1)
+    assert tenancy.kept(inner) == {}
+    tenancy.do("POST", f"{NS}/a", {})
+    assert tenancy.status_of("LIST", f"a/{NS}")[0] == 404
+    tenancy.do("POST", f"a/{NS}/b", {})
+
+
 @pytest.mark.parametrize(
     ("seal", "text"),
     [

@@ -22,6 +22,7 @@ from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, che
 from vault.namespace.seal import NamespaceSealing
 from vault.seal.failure import SealRefusal
 from vault.storage.protocol import Timer
+from vault.values.times import Millis
 
 _LEFT: Final = (
     "sealed namespace has leftover child namespaces; pass force=true to delete the entire tree, "
@@ -112,7 +113,8 @@ class NamespaceSeals(Engine):
             raise Malformed(_LEFT)
         for each in (*inner, entry):
             await self._namespaces.put(call.core, msgspec.structs.replace(each, tainted=True, abandoned=True))
-            await call.core.at(Timer(NAMESPACE_KIND, each.id, call.now))
+            inner_first = Millis(call.now - each.path.count("/"))
+            await call.core.at(Timer(NAMESPACE_KIND, each.id, inner_first))
         return Reply(data=Removal("in-progress"))
 
     def _state(self, entry: NamespaceEntry) -> NamespaceSealView:
