@@ -125,7 +125,8 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         """Say what becomes untrue where a namespace is sealed or opened by itself.
 
         Any tenant may do that to one of its own again and again, and nobody else is to pay: mount tables are each of one
-        namespace, and what the others here keep lies in the root namespace.
+        namespace, and what the others here keep lies in the root namespace. Workers beside the one that was asked read all
+        the same: keys come to them by themselves, and no change in storage tells when (see `Together.take`).
         """
 
         async def refresh_ring(key: str | None) -> None:
