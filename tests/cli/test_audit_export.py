@@ -218,6 +218,70 @@ def test_the_file_of_an_older_release_is_gone_on_with(server: LogServer, tmp_pat
     assert shown(server, ["export", f"-log={LOG}", f"-state={state}"], tmp_path).code == 0
 
 
+def test_a_signed_record_that_is_another_now_is_told_each_time_and_nothing_more_is_exported(
+    server: LogServer, tmp_path: Path
+) -> None:
+    state = ["export", f"-log={LOG}", f"-state={tmp_path / 'state'}"]
+    shown(server, state, tmp_path)
+    said = (tmp_path / "state").read_text()
+    _lose(server, 9, "forged", "more")
+    for _ in range(3):
+        found = shown(server, state, tmp_path)
+        assert (found.code, found.stdout) == (2, "")
+        assert found.stderr == (
+            f"WARNING! {LOG}: record 9 was under a checkpoint when it was exported, and is another now: this is no power cut. "
+            f"Nothing of this log is exported: verify it, or give -after={LOG}:9.\n"
+        )
+    assert (tmp_path / "state").read_text() == said
+    assert _ids(shown(server, [*state, f"-after={LOG}:9"], tmp_path).stdout) == ["more"]
+
+
+def test_of_a_log_that_damage_cuts_short_the_damage_alone_is_told(server: LogServer, tmp_path: Path) -> None:
+    state = ["export", f"-log={LOG}", f"-state={tmp_path / 'state'}"]
+    shown(server, state, tmp_path)
+    server.damaged = {LOG: 4}
+    found = shown(server, state, tmp_path)
+    assert (found.code, found.stdout) == (2, "")
+    assert found.stderr.startswith(f"WARNING! {LOG}: nothing is read from record 4 on: ")
+    assert found.stderr.count("WARNING!") == 1
+
+
+def _copy(folder: Path, count: int, signed: int, name: str = "", begin: int = 0) -> None:
+    """Make a copy of a log of so many records; those from `begin` on have a `name`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    named = {"request.id": name} if name else {}
+    log = WrittenLog(folder, chained({**record(at), **(named if at >= begin else {})} for at in range(count)))
+    log.sign(signed)
+    log.write()
+
+
+def test_a_copy_whose_signed_records_are_others_is_told_each_time(tmp_path: Path) -> None:
+    state = ["export", f"-folder={tmp_path / 'log'}", f"-state={tmp_path / 'state'}"]
+    _copy(tmp_path / "log", 13, 8)
+    assert shown(None, state, tmp_path).code == 0
+    _copy(tmp_path / "log", 13, 8, "forged", begin=7)
+    for _ in range(3):
+        found = shown(None, state, tmp_path)
+        assert (found.code, found.stdout) == (2, "")
+        assert "record 7 was under a checkpoint when it was exported, and is another now" in found.stderr
+
+
+def test_of_a_copy_that_ends_before_what_was_exported_nothing_is_exported_twice(tmp_path: Path) -> None:
+    state = ["export", f"-folder={tmp_path / 'log'}", f"-state={tmp_path / 'state'}"]
+    _copy(tmp_path / "log", 23, 21)
+    assert len(shown(None, state, tmp_path).stdout.splitlines()) == 23
+    _copy(tmp_path / "log", 10, 8)
+    for _ in range(2):
+        found = shown(None, state, tmp_path)
+        assert (found.code, found.stdout) == (2, "")
+        assert found.stderr == (
+            f"WARNING! {LOG}: record 22 was exported, and the copy ends with record 9: it is not complete, or records were "
+            "taken away, for a checkpoint covered record 20. Nothing of this log is exported before it is longer.\n"
+        )
+    _copy(tmp_path / "log", 25, 21)
+    assert (len((found := shown(None, state, tmp_path)).stdout.splitlines()), found.code) == (2, 0)
+
+
 def test_records_that_a_copied_log_lost_and_replaced_are_told_and_exported_again(tmp_path: Path) -> None:
     state = ["export", f"-folder={tmp_path / 'log'}", f"-state={tmp_path / 'state'}"]
     for count, name in ((8, "lost"), (7, "shorter"), (11, "longer")):
@@ -229,9 +293,9 @@ def test_records_that_a_copied_log_lost_and_replaced_are_told_and_exported_again
         log.sign(5)
         log.write()
         found = shown(None, state, tmp_path)
-        assert _ids(found.stdout) == ([""] * 5 if name == "lost" else []) + [
-            f"{name}-{seq}" for seq in range(5, count)
-        ]
+        ids = [f"{name}-{seq}" for seq in range(5, count)]
+        assert _ids(found.stdout) == {"lost": [""] * 5 + ids, "shorter": [], "longer": ids}[name]
         assert found.code == (0 if name == "lost" else 2)
-        assert ("what follows record 4 is exported again" in found.stderr) == (name != "lost")
+        assert (f"before it is longer, or -after={LOG}:4 is given" in found.stderr) == (name == "shorter")
+        assert ("what follows record 4 is exported again" in found.stderr) == (name == "longer")
     assert shown(None, state, tmp_path).code == 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from vaultctl.commands.audit.evidence.checkpoints import newest_note
 from vaultctl.commands.audit.evidence.trust import OfflineErrors
 from vaultctl.commands.audit.following import FollowedLog, ends_of, line_at
-from vaultctl.commands.audit.marks import ExportState, signed_size
+from vaultctl.commands.audit.marks import ExportState, OtherLog, signed_size
 from vaultctl.commands.audit.pages import LARGEST_PAGE, client_of, damage_of, read_page
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, UsageError
 
@@ -61,8 +61,8 @@ class _Source:
         ends, tenant = ends_of(client, newest)
         for log in self._wanted(ends | newest.damaged):
             end = ends.get(log, -1)
-            followed = self._begin(client, log, end, tenant=tenant)
-            while followed.after < end:
+            followed = self._begin(client, log, end, tenant=tenant, damaged=log in newest.damaged)
+            while followed is not None and followed.after < end:
                 lines, wrong = followed.page(most=min(LARGEST_PAGE, end - followed.after))
                 self._warn(wrong)
                 if not lines:
@@ -71,18 +71,29 @@ class _Source:
             if log in newest.damaged:
                 self._warn([damage_of(log, newest.damaged[log])])
 
-    def _begin(self, client: Client, log: str, end: int, *, tenant: bool) -> FollowedLog:
-        """Follow a log from where an earlier export ended, if it is still the same up to there."""
+    def _begin(
+        self, client: Client, log: str, end: int, *, tenant: bool, damaged: bool
+    ) -> FollowedLog | None:
+        """Follow a log from where an earlier export ended, if it is still the same up to there.
+
+        An index that ends before that is not waited for where the log is `damaged`, which is told of it in any case.
+        """
         mark = self._state.of(log)
-        if mark.hash and end < mark.last:
-            self._warn([f"{log}: {mark.told_of_end(end, log)}"])
-        elif self._state.kept and not (mark.lasts and end == mark.last):
-            mark.size = signed_size(_newest_note(client, log))
-            self._go_back(log, lambda number: line_at(client, log, number))
+        if damaged and end < mark.last:
+            return None
+        try:
+            mark.require(end, log, "the index")
+            if self._state.kept and not (mark.lasts and end == mark.last):
+                mark.size = signed_size(_newest_note(client, log))
+                self._go_back(log, lambda number: line_at(client, log, number))
+        except OtherLog as other:
+            self._warn([f"{log}: {other}"])
+            return None
         return FollowedLog(client, log, mark.last, tenant=tenant, last=mark.hash)
 
     def _go_back(self, log: str, read: Callable[[int], bytes | None]) -> None:
-        told = self._state.of(log).go_back(read)
+        """Go back to what is still as it was exported. Raises `OtherLog`."""
+        told = self._state.of(log).go_back(read, log)
         if told:
             self._warn([f"{log}: {told}"])
             self._state.keep()
@@ -102,7 +113,13 @@ class _Source:
 
         segments, mark = list_segments(folder), self._state.of(log)
         mark.size = _signed_in(segments)
-        self._go_back(log, lambda number: _line_in(segments, number))
+        try:
+            if mark.hash and _line_in(segments, mark.last) == b"":
+                mark.require(_end_of(segments), log, "the copy")
+            self._go_back(log, lambda number: _line_in(segments, number))
+        except OtherLog as other:
+            self._warn([f"{log}: {other}"])
+            return
         after = mark.last
         following = [*(one.first for one in segments[1:]), None]
         for segment, end in zip(segments, following, strict=True):
@@ -173,6 +190,19 @@ def _line_in(segments: Sequence[Segment], number: int) -> bytes | None:
         return b""
     except BadSegment:
         return None
+
+
+def _end_of(segments: Sequence[Segment]) -> int:
+    """The last record of a copy, as far as its last segment can be read."""
+    from vault.log.format.segment import BadSegment
+
+    end = segments[-1].first - 1
+    try:
+        for line in segments[-1].lines():
+            end += line.endswith(b"\n")
+    except BadSegment:
+        pass  # the export tells it
+    return end
 
 
 def _print(invocation: Invocation, lines: list[bytes], form: str) -> None:

@@ -24,6 +24,10 @@ _HASHES, _SIGNED = "hashes", "signed"
 """What a file has beside the numbers; no log is called so."""
 
 
+class OtherLog(Exception):
+    """A log is not the one that was exported before: nothing of it is exported. The message says why, for people."""
+
+
 class Mark:
     """How far the export of one log came."""
 
@@ -47,34 +51,51 @@ class Mark:
         """Whether no power cut takes what was exported."""
         return self.last == self.signed and bool(self.hash)
 
-    def go_back(self, read: Callable[[int], bytes | None]) -> str:
+    def go_back(self, read: Callable[[int], bytes | None], log: str) -> str:
         """Go back to the newest record that is known to be the one that was exported, and return what is to be told of it.
 
-        `read` returns the line of a record: nothing where it is not there, None where nobody can say any more.
+        `read` returns the line of a record: nothing where it is not there, None where nobody can say any more. Raises
+        `OtherLog` where what a checkpoint covered is another: then the mark stays, for it is the evidence of that.
         """
-        exported = self.last
-        while self.hash:
-            line = read(self.last)
-            if line is None or leaf(line) == self.hash:
-                if line:
-                    self.grow(self.last, [line])
-                break
-            del self.hashes[self.last]
-            self.last = self.signed = max(self.hashes, default=-1)
-        if self.last == exported:
+        if not self.hash:
             return ""
-        what = f"what follows record {self.last} is" if self.last >= 0 else "all records are"
+        exported, line = self.last, None
+        for number in sorted(self.hashes, reverse=True):
+            line = read(number)
+            if line is None or leaf(line) == self.hashes[number]:
+                break
+            if number == self.signed:
+                raise OtherLog(
+                    f"record {number} was under a checkpoint when it was exported, and is {'another' if line else 'not there'} "
+                    f"now: this is no power cut. Nothing of this log is exported: verify it, or give -after={log}:{exported}"
+                )
+        else:
+            number = -1
+        if number < exported:
+            self.hashes = {number: self.hashes[number]} if number >= 0 else {}
+            self.last = self.signed = number
+        if line and number >= 0:
+            self.grow(number, [line])
+        if number == exported:
+            return ""
+        what = f"what follows record {number} is" if number >= 0 else "all records are"
         return (
             f"record {exported} is not there any more as it was exported, so records were lost, as in a power cut, "
             f"and {what} exported again"
         )
 
-    def told_of_end(self, end: int, log: str) -> str:
-        """What is to be told of a log whose index ends with record `end`, before the last one that was exported."""
+    def require(self, end: int, log: str, what: str) -> None:
+        """Raise `OtherLog` where the last record of `what`, `end`, is before the last one that was exported."""
+        if not self.hash or end >= self.last:
+            return
+        if self.signed > end:
+            why = f"it is not complete, or records were taken away, for a checkpoint covered record {self.signed}"
+        else:
+            why = "it is not complete yet, or records were lost, as in a power cut"
         again = f", or -after={log}:{self.signed} is given" if 0 <= self.signed <= end else ""
-        return (
-            f"record {self.last} was exported, and the index ends with record {end}: it is not complete yet, or records "
-            f"were lost, as in a power cut. Nothing of this log is exported before it is longer{again}"
+        raise OtherLog(
+            f"record {self.last} was exported, and {what} ends with record {end}: {why}. Nothing of this log is exported "
+            f"before it is longer{again}"
         )
 
     def grow(self, last: int, lines: Sequence[bytes]) -> None:
