@@ -78,8 +78,9 @@ def snapshots(config: Config) -> Iterator[str]:
         what = f'snapshot "{schedule.name}"'
         yield from _file(f"{what}: path {schedule.path}", Path(schedule.path) / _ANY)
         yield from _named_files(what, schedule, "credentials_file", "tls_ca_file")
+        file = schedule.recipients_file
         try:
-            recipients_of(schedule.recipients, schedule.recipients_file, STANZA)
+            recipients_of(schedule.recipients, "" if _comes_with_the_unit(Path(file)) else file, STANZA)
         except StorageFailure as failure:
             yield f"{what}: {failure}"
 
@@ -87,10 +88,11 @@ def snapshots(config: Config) -> Iterator[str]:
 def collector(config: Config) -> Iterator[str]:
     """Tell which file of the collector cannot be used."""
     settings = config.telemetry.otlp
-    if settings.headers_file and _comes_with_the_unit(Path(settings.headers_file)):
+    yield from _named_files("otlp", settings, *_TLS_FILES)
+    if _comes_with_the_unit(Path(settings.headers_file)):
         return
     try:
-        feed.tried(settings)
+        feed.headers_of(settings.headers_file)
     except StartFailure as failure:
         yield str(failure)
 
@@ -121,7 +123,7 @@ def socket_file(listener: Listener) -> Iterator[str]:
     if listener.kind != "unix":
         return
     file = Path(listener.address)
-    if file.is_file():
+    if os.path.isfile(file):  # which, other than a path's own, does not raise where nobody may look
         yield f"listener address {file}: is a file, not a socket; choose another path"
     yield from _file(f"listener address {file}", file.parent / _ANY)
 
@@ -143,7 +145,7 @@ def _named_files(what: str, settings: msgspec.Struct, *names: str) -> Iterator[s
 
 def _comes_with_the_unit(file: Path) -> bool:
     """Whether a file is a credential of a unit that does not run: systemd shows it once the unit starts."""
-    return _CREDENTIALS in file.parents and not file.parent.exists()
+    return _CREDENTIALS in file.parents and not os.path.exists(file.parent)
 
 
 def _unreadable(what: str, file: Path) -> Iterator[str]:

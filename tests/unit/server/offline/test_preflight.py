@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`-test-config` tries certificates and directories as a start would, and leaves everything as it is."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,7 +98,7 @@ _WRONG = [
         STORAGE
         + PLAIN
         + 'telemetry { otlp { endpoint = "https://otel.example.eu"\ntls_ca_file = "HERE/none" } }',
-        "otlp: HERE/none: cannot be read (FileNotFoundError)",
+        "otlp: tls_ca_file HERE/none: cannot be read: No such file or directory; check path, owner and mode",
     ),
     (
         'storage "postgresql" { connection_url = "postgresql://coffre@db.example.eu/coffre"\n'
@@ -150,9 +153,41 @@ def test_the_flag_test_config_is_content_with_credentials_that_systemd_shows_onc
         f'log {{ path = "{tmp_path}/log"\ndevice "http" "siem" {{ address = "https://siem.example.eu"\n'
         f'token_file = "{unit}/coffre.siem" }} }}\n'
         'telemetry { otlp { endpoint = "https://otel.example.eu"\n'
-        f'headers_file = "{unit}/coffre.otlp" }} }}\n'
+        f'headers_file = "{unit}/coffre.otlp"\ntls_cert_file = "{unit}/otlp.pem"\ntls_key_file = "{unit}/otlp.key" }} }}\n'
+        f'snapshot "directory" "nightly" {{ path = "{tmp_path}"\nrecipients_file = "{unit}/recipients" }}\n'
     )
     assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 0
+
+
+def test_headers_that_come_with_the_unit_hide_no_file_that_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = STORAGE.replace("HERE", str(tmp_path)) + PLAIN
+    text += (
+        'telemetry { otlp { endpoint = "https://otel.example.eu"\n'
+        'headers_file = "/run/credentials/none-of-this-name.service/coffre.otlp"\n'
+        f'tls_ca_file = "{tmp_path}/none" }} }}\n'
+    )
+    assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 1
+    assert f"otlp: tls_ca_file {tmp_path}/none: cannot be read" in capsys.readouterr().out
+
+
+def test_a_socket_in_a_directory_that_may_not_be_searched_is_a_problem_and_no_defect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut, real = str(tmp_path / "shut"), os.stat
+
+    def stat(path: Any, *arguments: Any, **named: Any) -> os.stat_result:
+        if str(path).startswith(shut):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", stat)  # whoever runs the tests may be root, who may search everything
+    text = STORAGE.replace("HERE", str(tmp_path)) + f'listener "unix" {{ address = "{shut}/in/a.sock" }}'
+    assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 1
+    shown = capsys.readouterr()
+    assert f"listener address {shut}/in/a.sock: cannot be looked at: Permission denied" in shown.out
+    assert "unexpected" not in shown.out + shown.err
 
 
 def test_what_goes_to_no_file_is_not_looked_for(
