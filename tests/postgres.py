@@ -337,9 +337,11 @@ def asked(patch: pytest.MonkeyPatch) -> list[str]:
     statements: list[str] = []
     row = Connection.row
 
-    def noted(connection: Connection, query: str, *values: object) -> Coroutine[Any, Any, Any]:
+    def noted(
+        connection: Connection, query: str, *values: object, patience: float | None = None
+    ) -> Coroutine[Any, Any, Any]:
         statements.append(query)
-        return row(connection, query, *values)
+        return row(connection, query, *values, patience=patience)
 
     patch.setattr(Connection, "row", noted)
     return statements

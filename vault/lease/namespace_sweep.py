@@ -39,8 +39,9 @@ class Sweeper:
         entry = await self._namespaces.stored(core, namespace_id)
         if entry is None or not entry.tainted:
             return
+        again = Timer(NAMESPACE_KIND, namespace_id, time_after(self._clock.millis(), _AGAIN))
         if await self._namespaces.contains_others(core, entry):
-            await self._again(core, namespace_id)
+            await core.at(again)
             return
         if entry.abandoned:
             self._log.caution("core", "a namespace went sealed: what its leases stand for was not taken back")
@@ -48,14 +49,11 @@ class Sweeper:
             return
         waiting, lost = await self._end_leases(core, namespace_id)
         if waiting:
-            await self._again(core, namespace_id)
+            await core.at(again)
             return
         if lost:
             self._log.caution("core", "a namespace went with leases that could not be revoked", count=lost)
         await self._namespaces.sweep(core, namespace_id, self._clock.millis())
-
-    async def _again(self, core: View, namespace_id: NamespaceId) -> None:
-        await core.at(Timer(NAMESPACE_KIND, namespace_id, time_after(self._clock.millis(), _AGAIN)))
 
     async def _end_leases(self, core: View, namespace_id: NamespaceId) -> tuple[bool, int]:
         """Have leases ended now; return whether some are not over yet, and how many were given up before."""

@@ -254,6 +254,9 @@ class LogReader:
                 self._end(line)
         except (OSError, asyncio.IncompleteReadError, *NONSENSE):
             self._launched = self._now()  # one that has no place, or speaks nonsense, does not hang
+        except asyncio.CancelledError:
+            writer.close()
+            raise
         await line.close()
         return None
 

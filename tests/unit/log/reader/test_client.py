@@ -382,6 +382,26 @@ def test_one_that_has_no_place_for_another_connection_is_left_alone(tmp_path: Pa
     assert not ended
 
 
+def test_who_closes_while_it_connects_leaves_no_connection_open(tmp_path: Path) -> None:
+    came, left = asyncio.Event(), asyncio.Event()
+
+    async def silent(connection: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await connection.read()
+        left.set()
+        writer.close()
+
+    async def scenario() -> None:
+        reader = _impatient(tmp_path, NoProcess, [], 60)
+        async with listening(tmp_path, silent), asyncio.timeout(60):
+            reader.begin()
+            await came.wait()
+            await reader.close()
+            await left.wait()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("said", [b"", framed(Hello(messages.VERSION))], ids=["at all", "after its name"])
 def test_one_that_says_nothing_is_left_and_this_process_is_not_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
