@@ -369,7 +369,7 @@ class FollowedLog:
         if self._next != self._segment and Segment(self.folder, self._next).path(SEGMENT).exists():
             self.segments[self._next] = False
             return True
-        if any(segment > self._segment for segment in self.segments):
+        if next(reversed(self.segments), 0) > self._segment:
             self._check_following()
         return False
 

@@ -2,7 +2,7 @@
 """A log is followed record by record; what does not follow is told, and nothing behind it is shown."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -270,6 +270,21 @@ def test_records_that_are_missing_before_a_segment_are_told(
     assert (log.damage, log.next) == (why, end)
     page = reading.page(Search(begins=Nanos(0), ends=FOREVER))
     assert (page.count, page.complete, page.damaged) == (end, False, {LOG: end})
+
+
+class _Walked(dict[int, bool]):
+    """Segments that nobody may walk through, as where there are very many."""
+
+    def __iter__(self) -> Iterator[int]:
+        raise AssertionError("all segments were walked through")
+
+
+def test_an_idle_look_walks_through_no_segments(written: WrittenLog, reading: Reading) -> None:
+    written.write(record())
+    reading.catch_up()
+    log = reading.logs[LOG]
+    log.segments = _Walked(log.segments)
+    assert not log.step()
 
 
 def test_damage_in_one_log_is_none_in_another(tmp_path: Path, written: WrittenLog, reading: Reading) -> None:
