@@ -53,9 +53,9 @@ class Broker:
     """All audit devices of this server.
 
     With at least one device, a record that no device takes refuses the request (SL-53); without any device
-    requests proceed, as in OpenBao. One that was enabled and cannot be opened here fails until it can. A device whose salt no slot can unwrap uses a temporary salt until one can: its
-    hashes then differ from earlier ones, and nothing is recorded in clear. While sealed there are no keys to hash with:
-    the devices that the configuration declares then take records without any value.
+    requests proceed, as in OpenBao. One that was enabled and cannot be opened here fails until it can. One whose salt no slot
+    can unwrap uses a temporary one until then: its hashes differ from earlier ones, and nothing is recorded in clear. While
+    sealed there are no keys to hash with: the devices that the configuration declares then take records without any value.
     """
 
     def __init__(
